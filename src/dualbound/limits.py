@@ -1,0 +1,110 @@
+"""How long a query may take, and how it is told to stop.
+
+`Limits` is what a user asks for; a `Clock` is that wish while it runs. Every loop and every
+solver callback looks at the clock, so that a time limit and Ctrl-C are one mechanism: the
+work ends at the next look, and the best answer so far is returned.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from dualbound.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Wall-clock limit of a query in seconds; ``None`` means none.
+
+    Raises:
+        InvalidInput: the limit is zero, negative or not a number.
+
+    >>> Limits(seconds=60).seconds
+    60
+    """
+
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not self.seconds > 0:
+            raise InvalidInput(
+                f"The time limit must be greater than 0 seconds, found {self.seconds!r}. "
+                "Leave it out to run without a limit."
+            )
+
+
+class Clock:
+    """A running limit: seconds since the start, seconds left, and whether to stop now.
+
+    >>> clock = Clock(Limits(seconds=60))
+    >>> clock.expired
+    False
+    >>> clock.interrupt()
+    >>> clock.expired
+    True
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._start = time.perf_counter()
+        seconds = limits.seconds if limits else None
+        self._end = math.inf if seconds is None else self._start + seconds
+        self._interrupted = threading.Event()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the clock was started."""
+        return time.perf_counter() - self._start
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, `math.inf` without a limit, 0 once interrupted."""
+        return 0.0 if self.interrupted else max(0.0, self._end - time.perf_counter())
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody asked to stop."""
+        return self._interrupted.is_set()
+
+    @property
+    def expired(self) -> bool:
+        """Whether the work must end now."""
+        return self.remaining <= 0
+
+    def interrupt(self) -> None:
+        """Ask the work to end at its next look at the clock."""
+        self._interrupted.set()
+
+    def within(self, seconds: float) -> Clock:
+        """A clock for a part of the work: at most ``seconds``, never beyond this clock."""
+        part = Clock()
+        part._end = min(self._end, part._start + seconds)
+        part._interrupted = self._interrupted
+        return part
+
+    @contextmanager
+    def catching_ctrl_c(self) -> Iterator[Clock]:
+        """Turn the first Ctrl-C into `interrupt`; a second one raises `KeyboardInterrupt`.
+
+        Outside the main thread signals cannot be caught, and the clock runs without them.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+
+        def stop(signum: int, frame: FrameType | None) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupt()
+
+        previous = signal.signal(signal.SIGINT, stop)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, previous)
