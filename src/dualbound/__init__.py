@@ -1,0 +1,1 @@
+"""dualbound: exact questions about trained networks."""
