@@ -1,0 +1,313 @@
+"""The network: an immutable directed acyclic graph of named nodes, evaluated in float64.
+
+Every node's value is a *flat* vector; reshape and flatten change no number and no order, so they
+vanish when a file is read. What is left are affine maps and rectifiers. A node that reads an
+affine node which itself reads an affine node is folded into one map (`fold`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dualbound.errors import InvalidInput, InvalidModel
+
+
+@dataclass(frozen=True)
+class Input:
+    """The network's input; reads nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """``W v + b``, with ``W[j, i]`` from column i of the value read to row j of this one."""
+
+    weight: Float[np.ndarray, "m n"]
+    bias: Float[np.ndarray, " m"]
+
+
+@dataclass(frozen=True)
+class Relu:
+    """``max(v, 0)``, coordinate by coordinate; the value read is its pre-activation."""
+
+
+Op = Input | Affine | Relu
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A named value of the graph: an operation applied to the nodes it reads.
+
+    Attributes:
+        name: unique in its network.
+        op: what is done.
+        reads: names of the nodes whose values it is done to.
+        size: length of the value.
+    """
+
+    name: str
+    op: Op
+    reads: tuple[str, ...]
+    size: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network came from: the exact ONNX bytes that replays run on, and what was noted.
+
+    Attributes:
+        model: the ONNX file as given (or as written by the exporter, for a torch module).
+        path: the file, if there was one.
+        notes: what the reader did that the user should know, such as a stripped softmax.
+    """
+
+    model: bytes = field(repr=False)
+    path: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the ONNX bytes, for the record in every answer."""
+        return hashlib.sha256(self.model).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A trained network as a graph in topological order, ending in logits.
+
+    Attributes:
+        nodes: the first is the `Input`; each reads only earlier ones.
+        input_shape: as the user sees it, without the batch axis.
+        output: the name of the node whose value is the answer.
+        source: the file behind it, if any.
+
+    Raises:
+        InvalidModel: the graph is not in order, or sizes do not fit, or a weight is not finite.
+
+    >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
+    >>> net
+    Network(2-1-2, 1 ReLU)
+    >>> net([3.0, 1.0])
+    array([ 5., -4.])
+    """
+
+    nodes: tuple[Node, ...]
+    input_shape: tuple[int, ...]
+    output: str
+    source: Source | None = None
+
+    def __post_init__(self) -> None:
+        seen: dict[str, int] = {}
+        for node in self.nodes:
+            if node.name in seen:
+                raise InvalidModel(f"Two nodes are named {node.name!r}.")
+            for name in node.reads:
+                if name not in seen:
+                    raise InvalidModel(f"Node {node.name!r} reads {name!r}, which is not before it.")
+            _check_sizes(node, [seen[name] for name in node.reads])
+            seen[node.name] = node.size
+        if not self.nodes or not isinstance(self.nodes[0].op, Input):
+            raise InvalidModel("The first node of a network must be its input.")
+        if self.nodes[0].size != math.prod(self.input_shape):
+            raise InvalidModel(
+                f"Input shape {self.input_shape} does not hold {self.nodes[0].size} values."
+            )
+        if self.output not in seen:
+            raise InvalidModel(f"The output {self.output!r} is not a node of the network.")
+
+    @classmethod
+    def dense(
+        cls,
+        weights: Iterable[np.ndarray | list[list[float]]],
+        biases: Iterable[np.ndarray | list[float]],
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        final_relu: bool = False,
+    ) -> Network:
+        """A plain chain of affine maps with a rectifier after each but the last."""
+        pairs = [
+            (np.array(w, dtype=float), np.array(b, dtype=float))
+            for w, b in zip(weights, biases, strict=True)
+        ]
+        if not pairs:
+            raise InvalidModel("A network needs at least one affine map.")
+        nodes = [Node("input", Input(), (), pairs[0][0].shape[1])]
+        for k, (weight, bias) in enumerate(pairs, start=1):
+            nodes.append(Node(f"affine{k}", Affine(weight, bias), (nodes[-1].name,), len(bias)))
+            if k < len(pairs) or final_relu:
+                nodes.append(Node(f"relu{k}", Relu(), (nodes[-1].name,), len(bias)))
+        return cls(tuple(nodes), input_shape or (nodes[0].size,), nodes[-1].name)
+
+    def __repr__(self) -> str:
+        sizes = [self.input_size, *(self[r.reads[0]].size for r in self.relus), self.output_size]
+        neurons = sum(relu.size for relu in self.relus)
+        return f"Network({'-'.join(map(str, sizes))}, {neurons} ReLU)"
+
+    def __getitem__(self, name: str) -> Node:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def input(self) -> str:
+        """The name of the input node."""
+        return self.nodes[0].name
+
+    @property
+    def input_size(self) -> int:
+        """How many numbers the network reads."""
+        return self.nodes[0].size
+
+    @property
+    def output_size(self) -> int:
+        """How many numbers the network answers with."""
+        return self[self.output].size
+
+    @cached_property
+    def relus(self) -> tuple[Node, ...]:
+        """The rectifier nodes in topological order."""
+        return tuple(node for node in self.nodes if isinstance(node.op, Relu))
+
+    @cached_property
+    def pre_activations(self) -> tuple[str, ...]:
+        """The nodes that some rectifier reads, in topological order."""
+        read = {relu.reads[0] for relu in self.relus}
+        return tuple(node.name for node in self.nodes if node.name in read)
+
+    def flatten(self, x: np.ndarray | list[float]) -> Float[np.ndarray, "batch n"]:
+        """Inputs as rows of float64, whatever of the accepted shapes they came in.
+
+        Accepted: ``(n,)``, the input shape, and either with a batch axis before it.
+
+        Raises:
+            InvalidInput: another shape, or a value that is not finite.
+        """
+        array = np.asarray(x, dtype=float)
+        n, shape = self.input_size, self.input_shape
+        if array.shape not in ((n,), shape) and array.shape[1:] not in ((n,), shape):
+            raise InvalidInput(
+                f"The input has shape {array.shape} ({array.size} values); the network reads "
+                f"{shape} ({n} values), with or without a batch axis before it."
+            )
+        if not np.all(np.isfinite(array)):
+            bad = int(np.argmin(np.isfinite(array.reshape(-1))))
+            raise InvalidInput(
+                f"The input is not finite: value {array.reshape(-1)[bad]} at flat position {bad}."
+            )
+        return array.reshape(-1, n)
+
+    def values(self, x: Float[np.ndarray, "batch n"]) -> dict[str, Float[np.ndarray, "batch _"]]:
+        """The value of every node at every row of ``x``, in float64."""
+        found: dict[str, np.ndarray] = {}
+        for node in self.nodes:
+            match node.op:
+                case Input():
+                    found[node.name] = np.asarray(x, dtype=float)
+                case Affine(weight, bias):
+                    found[node.name] = found[node.reads[0]] @ weight.T + bias
+                case Relu():
+                    found[node.name] = np.maximum(found[node.reads[0]], 0.0)
+        return found
+
+    def __call__(self, x: np.ndarray | list[float]) -> Float[np.ndarray, "*batch m"]:
+        """The outputs at one input, ``(m,)``, or at a batch of them, ``(batch, m)``."""
+        rows = self.flatten(x)
+        outputs = self.values(rows)[self.output]
+        single = np.shape(x) in ((self.input_size,), self.input_shape)
+        return outputs[0] if single else outputs
+
+    def up_to(self, name: str) -> Network:
+        """The part of the network that ends in the node ``name``."""
+        return replace(self, nodes=_ancestors(self.nodes, name), output=name)
+
+
+def fold(nodes: Iterable[Node], output: str) -> tuple[Node, ...]:
+    """Fold every affine node into the affine nodes that read it; drop what nobody reads.
+
+    Folding multiplies weights in float64. It never changes the function, only its rounding.
+    """
+    folded: dict[str, Node] = {}
+    for node in nodes:
+        if isinstance(node.op, Affine):
+            before = folded[node.reads[0]]
+            if isinstance(before.op, Affine):
+                weight = node.op.weight @ before.op.weight
+                bias = node.op.weight @ before.op.bias + node.op.bias
+                node = replace(node, op=Affine(weight, bias), reads=before.reads)
+        folded[node.name] = node
+    return _ancestors(tuple(folded.values()), output)
+
+
+def _ancestors(nodes: tuple[Node, ...], name: str) -> tuple[Node, ...]:
+    """The node ``name``, all that it depends on, and the input, in their old order."""
+    wanted = {name}
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(node.reads)
+    return tuple(node for node in nodes if node.name in wanted or isinstance(node.op, Input))
+
+
+def _check_sizes(node: Node, read: list[int]) -> None:
+    match node.op:
+        case Input():
+            fits = not read
+        case Affine(weight, bias):
+            if not (np.all(np.isfinite(weight)) and np.all(np.isfinite(bias))):
+                raise InvalidModel(f"Node {node.name!r} has weights that are not finite.")
+            fits = (
+                len(read) == 1
+                and weight.shape == (node.size, read[0])
+                and bias.shape == (node.size,)
+            )
+        case Relu():
+            fits = read == [node.size]
+    if not fits:
+        raise InvalidModel(f"Node {node.name!r} of size {node.size} cannot read sizes {read}.")
+
+
+Pattern = dict[str, Bool[np.ndarray, " k"]]
+"""For every rectifier node, which of its neurons are active."""
+
+
+def pattern_at(network: Network, x: Float[np.ndarray, " n"]) -> Pattern:
+    """The activation pattern at one input; a pre-activation of exactly 0 counts as inactive."""
+    values = network.values(x[None])
+    return {relu.name: values[relu.reads[0]][0] > 0 for relu in network.relus}
+
+
+def maps_on_pattern(
+    network: Network, pattern: Pattern
+) -> dict[str, tuple[Float[np.ndarray, "k n"], Float[np.ndarray, " k"]]]:
+    """Every node as an affine map of the input, on the region where ``pattern`` holds.
+
+    >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
+    >>> weight, bias = maps_on_pattern(net, {"relu1": np.array([True])})["affine2"]
+    >>> weight @ [3.0, 1.0] + bias
+    array([ 5., -4.])
+    """
+    maps: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for node in network.nodes:
+        match node.op:
+            case Input():
+                maps[node.name] = (np.eye(node.size), np.zeros(node.size))
+            case Affine(weight, bias):
+                before, constant = maps[node.reads[0]]
+                identity = node.reads[0] == network.input
+                maps[node.name] = (
+                    weight if identity else weight @ before,
+                    weight @ constant + bias,
+                )
+            case Relu():
+                before, constant = maps[node.reads[0]]
+                active = pattern[node.name]
+                maps[node.name] = (before * active[:, None], constant * active)
+    return maps
