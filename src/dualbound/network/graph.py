@@ -110,7 +110,7 @@ class Network:
                 raise InvalidModel(f"Two nodes are named {node.name!r}.")
             for name in node.reads:
                 if name not in seen:
-                    raise InvalidModel(f"Node {node.name!r} reads {name!r}, which is not before it.")
+                    raise InvalidModel(f"Node {node.name!r} reads {name!r}, not one before it.")
             _check_sizes(node, [seen[name] for name in node.reads])
             seen[node.name] = node.size
         if not self.nodes or not isinstance(self.nodes[0].op, Input):
