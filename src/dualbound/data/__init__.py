@@ -1,0 +1,1 @@
+"""Data sets, image files, the embedded sample and the embedded networks."""
