@@ -66,7 +66,7 @@ class Program:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and number of columns."""
-        return self.matrix.shape  # type: ignore[no-any-return]
+        return self.matrix.shape
 
     @property
     def is_mixed_integer(self) -> bool:

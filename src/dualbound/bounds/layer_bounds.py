@@ -1,0 +1,105 @@
+"""Proved bounds on the value of every node over a region."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dualbound.errors import SoundnessError
+from dualbound.network.graph import Network
+from dualbound.region import Region
+
+ROUNDING = 1e-9
+"""Relative slack by which every directly computed bound is relaxed, so that float64 rounding
+cannot make it unsound (networks of the sizes at hand round by less than 1e-12)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """``lower[name] <= value of the node <= upper[name]`` over a region, for the nodes named.
+
+    Bounds of several methods hold together: they `intersect`, they never replace one another.
+
+    >>> loose = Bounds({"a": np.array([-1.0])}, {"a": np.array([2.0])})
+    >>> tight = Bounds({"a": np.array([-3.0])}, {"a": np.array([1.0])})
+    >>> both = loose.intersect(tight)
+    >>> both.lower["a"], both.upper["a"], both.unstable("a")
+    (array([-1.]), array([1.]), array([ True]))
+    """
+
+    lower: Mapping[str, Float[np.ndarray, " _"]]
+    upper: Mapping[str, Float[np.ndarray, " _"]]
+
+    def intersect(self, other: Bounds) -> Bounds:
+        """The tighter of both, neuron by neuron.
+
+        Raises:
+            SoundnessError: the two contradict each other by more than rounding.
+        """
+        lower, upper = dict(self.lower), dict(self.upper)
+        for name in other.lower:
+            if name in lower:
+                low = np.maximum(lower[name], other.lower[name])
+                high = np.minimum(upper[name], other.upper[name])
+                _check_order(name, low, high)
+                # Crossed by rounding only: both ends hold up to rounding, so keep them in order.
+                lower[name], upper[name] = np.minimum(low, high), np.maximum(low, high)
+            else:
+                lower[name], upper[name] = other.lower[name], other.upper[name]
+        return Bounds(lower, upper)
+
+    def unstable(self, name: str) -> Bool[np.ndarray, " _"]:
+        """Which neurons of a pre-activation can be on either side of 0."""
+        return (self.lower[name] < 0) & (self.upper[name] > 0)
+
+    def unstable_count(self, network: Network) -> int:
+        """How many neurons of the network cost a binary."""
+        return sum(int(self.unstable(relu.reads[0]).sum()) for relu in network.relus)
+
+    def check(self, network: Network, points: Float[np.ndarray, "batch n"]) -> None:
+        """Evaluate the network at points of the region and compare.
+
+        Raises:
+            SoundnessError: a value lies outside its bounds; the message names node and neuron.
+        """
+        values = network.values(points)
+        for name, low in self.lower.items():
+            value = values[name]
+            slack = 1e-7 * (1.0 + np.abs(value).max(axis=0, initial=0.0))
+            outside = (value < low - slack) | (value > self.upper[name] + slack)
+            if outside.any():
+                point, neuron = (int(i) for i in np.argwhere(outside)[0])
+                raise SoundnessError(
+                    f"Node {name!r}, neuron {neuron}: a point of the region has the value "
+                    f"{value[point, neuron]!r}, outside the claimed bounds "
+                    f"[{low[neuron]!r}, {self.upper[name][neuron]!r}]. "
+                    "No figure of this run can be trusted; please report it."
+                )
+
+
+class BoundMethod(Protocol):
+    """A direct way to bound every node of a network over a region."""
+
+    def __call__(self, network: Network, region: Region, known: Bounds | None = None) -> Bounds:
+        """Bounds over the region, at least as tight as those already known."""
+
+
+def relaxed(
+    lower: Float[np.ndarray, " k"], upper: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """Both ends moved outwards by the rounding slack."""
+    return lower - ROUNDING * (1 + np.abs(lower)), upper + ROUNDING * (1 + np.abs(upper))
+
+
+def _check_order(name: str, low: np.ndarray, high: np.ndarray) -> None:
+    crossed = low - high > 1e-6 * (1 + np.abs(low))
+    if crossed.any():
+        at = int(np.argmax(crossed))
+        raise SoundnessError(
+            f"Node {name!r}, neuron {at}: one method proves at least {low[at]!r}, another at most "
+            f"{high[at]!r}. No figure of this run can be trusted; please report it."
+        )

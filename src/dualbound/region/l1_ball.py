@@ -1,0 +1,152 @@
+r"""The L1 ball cut with a box.
+
+.. math:: \{x : \textstyle\sum_i |x_i - x^0_i| \le r,\ l \le x \le u\}
+
+A centre outside the box is moved to the box first; what that costs is taken from the radius. From
+then on every input moves away from the moved centre, and each unit costs one unit of radius.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float
+
+from dualbound.errors import InvalidInput
+from dualbound.region.box import Box
+from dualbound.region.region import LinearForm, Region
+
+
+@dataclass(frozen=True, eq=False)
+class L1Ball(Region):
+    """The L1 ball of some radius around a centre, cut with a box.
+
+    Args:
+        center: ``(n,)``.
+        radius: in the units of the input, at least 0.
+        box: ``(n,)`` bounds.
+
+    Raises:
+        InvalidInput: the ball does not meet the box, or a shape does not fit.
+
+    >>> ball = L1Ball(np.array([0.0, 0.5]), 0.7, Box([0, 0], [1, 1]))
+    >>> ball.support(np.array([[1.0, 3.0], [-1.0, 1.0]]))  # 0.5 to the second, 0.2 to the first
+    array([3.2, 1. ])
+    """
+
+    center: Float[np.ndarray, " n"]
+    radius: float
+    box: Box
+    lower: Float[np.ndarray, " n"] = field(init=False)
+    upper: Float[np.ndarray, " n"] = field(init=False)
+    _start: Float[np.ndarray, " n"] = field(init=False)
+    _budget: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.center.shape != self.box.lower.shape:
+            raise InvalidInput(
+                f"The centre has shape {self.center.shape}, the box {self.box.lower.shape}."
+            )
+        start = self.box.project(self.center[None])[0]
+        budget = self.radius - float(np.abs(start - self.center).sum())
+        if not budget >= 0:
+            raise InvalidInput(
+                f"The L1 ball of radius {self.radius} does not reach the box: it is "
+                f"{self.radius - budget} away."
+            )
+        object.__setattr__(self, "_start", start)
+        object.__setattr__(self, "_budget", budget)
+        object.__setattr__(self, "lower", np.maximum(self.box.lower, start - budget))
+        object.__setattr__(self, "upper", np.minimum(self.box.upper, start + budget))
+
+    def _room(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+        """How far each input can move towards the sign of each direction."""
+        return np.where(directions > 0, self.upper - self._start, self._start - self.lower)
+
+    def maximiser(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+        """A fractional knapsack: spend the radius on the largest entries first."""
+        order = np.argsort(-np.abs(directions), axis=1, kind="stable")
+        room = np.take_along_axis(self._room(directions), order, axis=1)
+        spent_before = np.cumsum(room, axis=1) - room
+        steps = np.empty_like(room)
+        np.put_along_axis(steps, order, np.clip(self._budget - spent_before, 0.0, room), axis=1)
+        return self._start + np.sign(directions) * steps
+
+    def linear_form(self) -> LinearForm:
+        """``x = x0 + p - n`` with one row ``sum(p + n) <= r``."""
+        form = l1_distance_form(self.center, Box(self.lower, self.upper))
+        return LinearForm(
+            **{
+                **vars(form),
+                "rows": sp.csr_array(form.cost[None]),
+                "row_upper": np.array([self.radius]),
+            }
+        )
+
+    def project(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+        """Soft thresholding ``clip(|d| - t, 0, room)``, with the smallest fitting ``t``."""
+        away = points - self._start
+        room, length = self._room(away), np.abs(away)
+        low, high = np.zeros(len(points)), length.max(axis=1)
+        low = np.where(np.minimum(length, room).sum(axis=1) <= self._budget, high * 0 - 1, low)
+        fits = low < 0
+        for _ in range(60):
+            middle = (low + high) / 2
+            over = np.clip(length - middle[:, None], 0, room).sum(axis=1) > self._budget
+            low, high = np.where(over, middle, low), np.where(over, high, middle)
+        threshold = np.where(fits, 0.0, high)
+        return self._start + np.sign(away) * np.clip(length - threshold[:, None], 0, room)
+
+    def sample(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "count n"]:
+        """Random signs and shares of the radius on random subsets of the inputs."""
+        n = self.center.size
+        sparsity = rng.integers(1, n + 1, (count, 1))
+        chosen = rng.random((count, n)).argsort(axis=1).argsort(axis=1) < sparsity
+        shares = rng.exponential(size=(count, n)) * chosen
+        used = rng.random((count, 1)) ** (1 / sparsity)
+        steps = self._budget * used * shares / shares.sum(axis=1, keepdims=True)
+        signs = np.where(rng.random((count, n)) < 0.5, -1.0, 1.0)
+        return self._start + signs * np.minimum(steps, self._room(signs))
+
+    def violation(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, " k"]:
+        """The larger of the box's violation and what the distance exceeds the radius by."""
+        over = np.abs(points - self.center).sum(axis=1) - self.radius
+        return np.maximum(self.box.violation(points), over)
+
+
+def l1_distance_form(center: Float[np.ndarray, " n"], box: Box) -> LinearForm:
+    """``x = x0 + p - n`` with bounded ``p, n >= 0``; the distance is ``sum(p + n)``.
+
+    An input that can move one way only gets one column; one that cannot move gets none. (An MNIST
+    pixel at 0 has no ``n``.) No row and no variable is spent on the distance itself.
+    """
+    n = center.size
+    up, down = np.maximum(box.upper - center, 0.0), np.maximum(center - box.lower, 0.0)
+    least_up, least_down = np.maximum(box.lower - center, 0.0), np.maximum(center - box.upper, 0.0)
+    plus, minus = np.flatnonzero(up > 0), np.flatnonzero(down > 0)
+    count = len(plus) + len(minus)
+    transform = sp.csr_array(
+        (
+            np.concatenate([np.ones(len(plus)), -np.ones(len(minus))]),
+            (np.concatenate([plus, minus]), np.arange(count)),
+        ),
+        shape=(n, count),
+    )
+
+    def coordinates(x: np.ndarray) -> np.ndarray:
+        away = x - center
+        return np.concatenate([np.maximum(away, 0.0)[plus], np.maximum(-away, 0.0)[minus]])
+
+    return LinearForm(
+        offset=center,
+        transform=transform,
+        lower=np.concatenate([least_up[plus], least_down[minus]]),
+        upper=np.concatenate([up[plus], down[minus]]),
+        rows=sp.csr_array((0, count)),
+        row_upper=np.zeros(0),
+        names=(*(f"p{i}" for i in plus), *(f"n{i}" for i in minus)),
+        cost=np.ones(count),
+        coordinates=coordinates,
+    )
