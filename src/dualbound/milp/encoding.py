@@ -89,13 +89,15 @@ def encode(
         integer: False leaves the binaries continuous: the triangle relaxation.
 
     Returns:
-        The encoding, with no objective yet.
+        The encoding; its only objective so far is the cost of the region's columns, if they have one.
 
     Raises:
         InvalidInput: a bound is missing.
     """
     builder = ProgramBuilder()
-    columns = builder.columns(list(inputs.names), lower=inputs.lower, upper=inputs.upper)
+    columns = builder.columns(
+        list(inputs.names), lower=inputs.lower, upper=inputs.upper, cost=inputs.cost
+    )
     _add_rows(builder, inputs)
     encoding = Encoding(network, builder, inputs, columns, {}, {})
     form = formulation or FORMULATIONS["bigm"]

@@ -8,7 +8,7 @@ then on every input moves away from the moved centre, and each unit costs one un
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -77,12 +77,11 @@ class L1Ball(Region):
     def linear_form(self) -> LinearForm:
         """``x = x0 + p - n`` with one row ``sum(p + n) <= r``."""
         form = l1_distance_form(self.center, Box(self.lower, self.upper))
-        return LinearForm(
-            **{
-                **vars(form),
-                "rows": sp.csr_array(form.cost[None]),
-                "row_upper": np.array([self.radius]),
-            }
+        return replace(
+            form,
+            rows=sp.csr_array(form.cost[None]),
+            row_upper=np.array([self.radius]),
+            cost=np.zeros(len(form.cost)),
         )
 
     def project(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:

@@ -21,8 +21,8 @@ class LinearForm:
         lower, upper: bounds of the columns ``v``, ``(c,)``.
         rows, row_upper: ``rows·v <= row_upper``.
         names: one a column.
-        cost: the distance of ``x`` from the centre is at most ``cost·v``, and equal to it for the
-            best ``v``; all zero where the set has no centre.
+        cost: of a distance form: the distance of ``x`` from the centre is at most ``cost·v``, and
+            equal to it for the best ``v``. All zero in the form of a region.
         coordinates: a ``v`` for a given ``x`` of the set.
     """
 

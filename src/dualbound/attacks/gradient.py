@@ -1,0 +1,150 @@
+r"""Attacks by gradient: FGSM and PGD over any region, batched, in torch.
+
+The loss is the criterion's own slack, the smallest ``A·o - b``; an attack ascends it and stays in
+the region. Goodfellow, Shlens, Szegedy, *Explaining and harnessing adversarial examples*, 2015
+(FGSM); Madry et al., *Towards deep learning models resistant to adversarial attacks*, 2018 (PGD).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.criterion import Criterion
+from dualbound.network.graph import Network
+from dualbound.network.torch_twin import twin
+from dualbound.region import L1Ball, Region
+
+if TYPE_CHECKING:
+    import torch
+
+
+class SlackGradient:
+    """The criterion's slack and its gradient at a batch of inputs.
+
+    Args:
+        network: any.
+        criterion: what to reach.
+        device: where torch computes.
+        dtype: a torch dtype; float32 when not given, which is enough to find a witness.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        criterion: Criterion,
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        import torch
+
+        self._dtype = dtype or torch.float32
+        self._device = device
+        self._module = twin(network, dtype=self._dtype, device=device)
+        a, b = criterion.rows(network.output_size)
+        self._a = torch.as_tensor(a, dtype=self._dtype, device=device)
+        self._b = torch.as_tensor(b, dtype=self._dtype, device=device)
+
+    def __call__(
+        self, x: Float[np.ndarray, "batch n"]
+    ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
+        """Slack and gradient, both in float64 arrays."""
+        import torch
+
+        points = torch.as_tensor(x, dtype=self._dtype, device=self._device).requires_grad_()
+        slack = (self._module(points) @ self._a.T - self._b).min(dim=1).values
+        (gradient,) = torch.autograd.grad(slack.sum(), points)
+        return (
+            slack.detach().cpu().numpy().astype(float),
+            gradient.cpu().numpy().astype(float),
+        )
+
+
+def fgsm(
+    network: Network,
+    region: Region,
+    criterion: Criterion,
+    starts: Float[np.ndarray, "batch n"],
+    *,
+    device: str = "cpu",
+) -> Float[np.ndarray, "batch n"]:
+    """One step: the region's furthest point along the gradient of the slack.
+
+    Over an L∞ ball this is ``x + eps·sign(gradient)``, clipped to the box; over an L1 ball it is
+    the sparse step of the fractional knapsack.
+
+    Args:
+        network: any.
+        region: where the answer must lie.
+        criterion: what to reach.
+        starts: where the gradients are taken.
+        device: where torch computes.
+
+    Returns:
+        One point of the region for each start.
+
+    >>> from dualbound.criterion import Targeted
+    >>> from dualbound.region import Box
+    >>> net = Network.dense([[[1.0, 0.0], [0.0, -1.0]]], [[0.0, 0.0]])
+    >>> fgsm(net, Box([0.3, 0.3], [0.7, 0.7]), Targeted(0), np.array([[0.5, 0.5]]))
+    array([[0.7, 0.7]])
+    """
+    _, gradient = SlackGradient(network, criterion, device=device)(starts)
+    return region.maximiser(gradient)
+
+
+def pgd(
+    network: Network,
+    region: Region,
+    criterion: Criterion,
+    starts: Float[np.ndarray, "batch n"],
+    *,
+    steps: int = 40,
+    step: float = 0.1,
+    device: str = "cpu",
+) -> Float[np.ndarray, "batch n"]:
+    """Projected gradient ascent on the slack, every start a run of its own.
+
+    A step goes along the steepest direction of the region's geometry: in a box the sign of the
+    gradient times each input's width, in an L1 ball its largest entries only.
+
+    Args:
+        network: any.
+        region: where the answers must lie.
+        criterion: what to reach.
+        starts: of the region.
+        steps: how many gradients.
+        step: length of the first step relative to the region's size; it decays to a tenth.
+        device: where torch computes.
+
+    Returns:
+        The best point of each run; all in the region.
+    """
+    gradient_at = SlackGradient(network, criterion, device=device)
+    x = region.project(starts)
+    best, best_slack = x.copy(), np.full(len(x), -np.inf)
+    for k in range(steps + 1):
+        slack, gradient = gradient_at(x)
+        better = slack > best_slack
+        best[better], best_slack[better] = x[better], slack[better]
+        if k < steps and not np.all(best_slack > 0):
+            length = step * 0.1 ** (k / steps)
+            x = region.project(x + length * _steepest(region, gradient))
+    return best
+
+
+def _steepest(
+    region: Region, gradient: Float[np.ndarray, "batch n"]
+) -> Float[np.ndarray, "batch n"]:
+    """A step across the region along the gradient, in the region's own geometry."""
+    if not isinstance(region, L1Ball):
+        return np.sign(gradient) * (region.upper - region.lower)
+    kept = max(1, gradient.shape[1] // 20)
+    size = np.abs(gradient)
+    threshold = np.partition(size, -kept, axis=1)[:, -kept:].min(axis=1, keepdims=True)
+    sparse = np.sign(gradient) * ((size >= threshold) & (size > 0))
+    count = np.abs(sparse).sum(axis=1, keepdims=True)
+    return sparse * 2 * region.radius / np.maximum(count, 1)

@@ -1,0 +1,87 @@
+"""The two programs of a nearest query: margin inside a ball, and distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.attacks import NearestProblem
+from dualbound.bounds import Bounds
+from dualbound.milp import Encoding, Formulation, Program, encode
+from dualbound.region import Region
+
+
+@dataclass(frozen=True, eq=False)
+class NearestProgram:
+    """A program with the encoding that reads its solutions.
+
+    Attributes:
+        program: to be solved.
+        encoding: of the network inside it.
+    """
+
+    program: Program
+    encoding: Encoding
+
+    def start_at(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " c"]:
+        """The columns' values at an input, for a warm start."""
+        return self.encoding.start_at(x)
+
+
+def margin_program(
+    problem: NearestProblem,
+    region: Region,
+    bounds: Bounds,
+    formulation: Formulation,
+    *,
+    least: float,
+    most: float,
+) -> NearestProgram:
+    r"""Maximise how far inside the criterion a point of a region can be.
+
+    .. math:: \max t \quad A\,o(x) - b \ge t,\; x \in \text{region},\; t \in [t^-, t^+]
+
+    If no point of the region reaches the criterion, the optimum is negative. Unlike the distance
+    program its relaxation has a bound that means something.
+
+    Args:
+        problem: what is asked.
+        region: a ball around the centre, cut with the problem's box.
+        bounds: over that region.
+        formulation: of the rectifiers.
+        least: lower bound of ``t``: slightly below 0, so that a point which reaches the criterion
+            is never lost to the solver's tolerance.
+        most: upper bound of ``t``.
+    """
+    encoding = encode(problem.network, region.linear_form(), bounds, formulation=formulation)
+    builder = encoding.builder
+    t = builder.columns(["margin"], lower=least, upper=max(most, least), cost=-1.0)
+    _criterion_rows(problem, encoding, minus=t)
+    return NearestProgram(builder.build(), encoding)
+
+
+def distance_program(
+    problem: NearestProblem, bounds: Bounds, formulation: Formulation
+) -> NearestProgram:
+    """Minimise the distance over all points of the box that reach the criterion.
+
+    The papers' form (Schoenfeld section 4.1, Koot section 3.4).
+
+    Args:
+        problem: what is asked.
+        bounds: over the problem's whole box.
+        formulation: of the rectifiers.
+    """
+    form = problem.norm.distance_form(problem.center, problem.box)
+    encoding = encode(problem.network, form, bounds, formulation=formulation)
+    _criterion_rows(problem, encoding, minus=None)
+    return NearestProgram(encoding.builder.build(), encoding)
+
+
+def _criterion_rows(problem: NearestProblem, encoding: Encoding, minus: np.ndarray | None) -> None:
+    a, b = problem.criterion.rows(problem.network.output_size)
+    outputs = encoding.values[problem.network.output].mapped(a, -b)
+    names = [f"criterion{i}" for i in range(len(b))]
+    outputs.rows_at_least(encoding.builder, names, np.zeros(len(b)), minus=minus)
