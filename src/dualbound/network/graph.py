@@ -226,8 +226,10 @@ class Network:
         return outputs[0] if single else outputs
 
     def up_to(self, name: str) -> Network:
-        """The part of the network that ends in the node ``name``."""
-        return replace(self, nodes=_ancestors(self.nodes, name), output=name)
+        """The part of the network that ends in the node ``name``; no file answers as it does."""
+        if name == self.output:
+            return self
+        return replace(self, nodes=_ancestors(self.nodes, name), output=name, source=None)
 
 
 def fold(nodes: Iterable[Node], output: str) -> tuple[Node, ...]:
@@ -286,7 +288,7 @@ def pattern_at(network: Network, x: Float[np.ndarray, " n"]) -> Pattern:
 
 def maps_on_pattern(
     network: Network, pattern: Pattern
-) -> dict[str, tuple[Float[np.ndarray, "k n"], Float[np.ndarray, " k"]]]:
+) -> dict[str, tuple[Float[np.ndarray, "_ n"], Float[np.ndarray, " _"]]]:
     """Every node as an affine map of the input, on the region where ``pattern`` holds.
 
     >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
