@@ -82,10 +82,11 @@ def _exported(module: torch.nn.Module, shape: tuple[int, ...]) -> bytes:
             raise RuntimeError("the exporter returned nothing")
         proto = program.model_proto
     except Exception as error:
-        reason = next((line.strip() for line in str(_root(error)).splitlines() if line.strip()), "")
+        lines = [line.strip() for line in str(_root(error)).splitlines() if line.strip()]
+        reason = lines[0].rstrip(".") if lines else type(error).__name__
         raise InvalidModel(
             f"torch cannot export this {type(module).__name__} to ONNX for one input of shape "
-            f"{shape}: {reason.rstrip(".") or type(error).__name__}. Check input_shape and the module's forward."
+            f"{shape}: {reason}. Check input_shape and the module's forward."
         ) from error
     _forget_traces(proto)
     return proto.SerializeToString(deterministic=True)
