@@ -26,7 +26,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from dualbound.data.datasets import Split, mnist
+from dualbound.data.datasets import mnist
 
 FOLDER = Path(__file__).parents[1] / "src" / "dualbound" / "data" / "networks"
 OPSET, IR_VERSION = 17, 8
@@ -72,7 +72,7 @@ class Digits:
     y: Tensor
 
     @classmethod
-    def of(cls, split: Split) -> Digits:
+    def of(cls, split: str) -> Digits:
         """All images of a split."""
         data = mnist(split)
         rows = data.images.reshape(len(data), -1).astype(np.float32) / np.float32(255)

@@ -11,7 +11,6 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import platformdirs
@@ -19,8 +18,6 @@ from jaxtyping import UInt8
 
 from dualbound.data.idx import read_idx
 from dualbound.errors import DataError
-
-Split = Literal["train", "test"]
 
 _STEMS: dict[str, str] = {"train": "train", "test": "t10k"}
 
@@ -37,7 +34,7 @@ class ImageSet:
     """
 
     name: str
-    split: Split
+    split: str
     images: UInt8[np.ndarray, "n height width"]
     labels: UInt8[np.ndarray, " n"]
 
@@ -83,7 +80,7 @@ _FASHION_MNIST = _Source(
 )
 
 
-def mnist(split: Split = "test") -> ImageSet:
+def mnist(split: str = "test") -> ImageSet:
     """Handwritten digits: 60,000 training and 10,000 test images of 28 x 28 pixels.
 
     Source: LeCun, Cortes, Burges, *The MNIST database of handwritten digits*.
@@ -97,7 +94,7 @@ def mnist(split: Split = "test") -> ImageSet:
     return _image_set(_MNIST, split)
 
 
-def fashion_mnist(split: Split = "test") -> ImageSet:
+def fashion_mnist(split: str = "test") -> ImageSet:
     """Articles of clothing, in the form and numbers of `mnist`.
 
     Source: Xiao, Rasul, Vollgraf, *Fashion-MNIST*, arXiv 1708.07747.
@@ -111,9 +108,12 @@ def fashion_mnist(split: Split = "test") -> ImageSet:
     return _image_set(_FASHION_MNIST, split)
 
 
-def _image_set(source: _Source, split: Split) -> ImageSet:
+def _image_set(source: _Source, split: str) -> ImageSet:
     if split not in _STEMS:
-        raise DataError(f"{source.name} has no split {split!r}; expected 'train' or 'test'.")
+        raise DataError(
+            f"{source.name} has no split {split!r}; expected {source.name}:train:INDEX or "
+            f"{source.name}:test:INDEX for one image of it."
+        )
     stem = _STEMS[split]
     images, labels = _read(
         _locate(source, f"{stem}-images-idx3-ubyte.gz"),
