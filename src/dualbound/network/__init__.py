@@ -16,6 +16,9 @@ from dualbound.network.graph import (
 from dualbound.network.loading import load
 from dualbound.network.onnx_reader import read_onnx
 from dualbound.network.onnx_writer import write_onnx
+from dualbound.network.replay import Replay, Replayer, replay
+from dualbound.network.torch_reader import read_torch
+from dualbound.network.torch_twin import twin
 
 __all__ = [
     "Affine",
@@ -25,11 +28,16 @@ __all__ = [
     "Op",
     "Pattern",
     "Relu",
+    "Replay",
+    "Replayer",
     "Source",
     "fold",
     "load",
     "maps_on_pattern",
     "pattern_at",
     "read_onnx",
+    "read_torch",
+    "replay",
+    "twin",
     "write_onnx",
 ]

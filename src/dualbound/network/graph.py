@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from dualbound.errors import InvalidInput, InvalidModel
 
@@ -183,7 +184,7 @@ class Network:
         read = {relu.reads[0] for relu in self.relus}
         return tuple(node.name for node in self.nodes if node.name in read)
 
-    def flatten(self, x: np.ndarray | list[float]) -> Float[np.ndarray, "batch n"]:
+    def flatten(self, x: ArrayLike) -> Float[np.ndarray, "batch n"]:
         """Inputs as rows of float64, whatever of the accepted shapes they came in.
 
         Accepted: ``(n,)``, the input shape, and either with a batch axis before it.
@@ -205,6 +206,17 @@ class Network:
             )
         return array.reshape(-1, n)
 
+    def one_input(self, x: ArrayLike) -> Float[np.ndarray, " n"]:
+        """A single input, flat, in float64.
+
+        Raises:
+            InvalidInput: it does not fit, is not finite, or is a batch.
+        """
+        rows = self.flatten(x)
+        if len(rows) != 1:
+            raise InvalidInput(f"Expected one input, found a batch of {len(rows)}.")
+        return rows[0]
+
     def values(self, x: Float[np.ndarray, "batch n"]) -> dict[str, Float[np.ndarray, "batch _"]]:
         """The value of every node at every row of ``x``, in float64."""
         found: dict[str, np.ndarray] = {}
@@ -218,7 +230,7 @@ class Network:
                     found[node.name] = np.maximum(found[node.reads[0]], 0.0)
         return found
 
-    def __call__(self, x: np.ndarray | list[float]) -> Float[np.ndarray, "*batch m"]:
+    def __call__(self, x: ArrayLike) -> Float[np.ndarray, "*batch m"]:
         """The outputs at one input, ``(m,)``, or at a batch of them, ``(batch, m)``."""
         rows = self.flatten(x)
         outputs = self.values(rows)[self.output]

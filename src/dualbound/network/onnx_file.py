@@ -82,7 +82,7 @@ def open_onnx(model: bytes, path: Path | None = None) -> OnnxFile:
     except InvalidModel as error:
         raise InvalidModel(f"{name}: {error}") from error.__cause__
     except Exception as error:
-        raise InvalidModel(f"{name}: the file is damaged: {_first_line(error)} {_AGAIN}") from error
+        raise InvalidModel(f"{name}: the file is damaged: {first_line(error)} {_AGAIN}") from error
 
 
 def _open(model: bytes, path: Path | None) -> OnnxFile:
@@ -120,7 +120,7 @@ def _parse(model: bytes) -> onnx.ModelProto:
     except Exception as error:
         raise InvalidModel(
             f"these {len(model)} bytes are not an ONNX model, or only part of one "
-            f"({_first_line(error)}) {_AGAIN}"
+            f"({first_line(error)}) {_AGAIN}"
         ) from error
     if not proto.HasField("graph") or not proto.graph.output:
         raise InvalidModel(
@@ -144,7 +144,7 @@ def _embed(proto: onnx.ModelProto, path: Path | None) -> None:
     except Exception as error:
         raise InvalidModel(
             f"weights are kept in an external data file that cannot be read "
-            f"(first of {len(names)}: {names[0]!r}; {_first_line(error)}) "
+            f"(first of {len(names)}: {names[0]!r}; {first_line(error)}) "
             "Put that file beside the model, or export with external_data=False."
         ) from error
 
@@ -160,9 +160,21 @@ def _check(proto: onnx.ModelProto) -> None:
     if proto.graph.sparse_initializer:
         raise InvalidModel("it holds sparse initialisers; write them as dense ones.")
     try:
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(_with_output_shapes(proto))
     except Exception as error:
-        raise InvalidModel(f"onnx refuses the model: {_first_line(error)} {_AGAIN}") from error
+        raise InvalidModel(f"onnx refuses the model: {first_line(error)} {_AGAIN}") from error
+
+
+def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy with a shape, any shape, on each output: the checker wants one, runtimes do not."""
+    if all(value.type.tensor_type.HasField("shape") for value in proto.graph.output):
+        return proto
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    for value in copy.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+    return copy
 
 
 def _only_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
@@ -246,6 +258,7 @@ def _final_softmax(nodes: Iterable[onnx.NodeProto], output: str) -> onnx.NodePro
     return node if node is not None and node.op_type in ("Softmax", "LogSoftmax") else None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a foreign error says first, as one sentence."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__).rstrip(".") + "."

@@ -110,7 +110,7 @@ def _div(call: Call) -> Operand:
     divisor = call.constant(1).astype(float)
     if not divisor.all():
         raise ValueError("it divides by zero")
-    return scale(call[0], 1.0 / divisor)
+    return scale(call[0], np.asarray(1.0 / divisor))
 
 
 @operator("MatMul")

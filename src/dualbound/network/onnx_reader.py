@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from dualbound.errors import InvalidModel, ModelError, UnsupportedOperator
 from dualbound.network.graph import Affine, Input, Network, Node, Relu, Source
 from dualbound.network.onnx_constants import evaluate_constant, is_deterministic
-from dualbound.network.onnx_file import OnnxFile, open_onnx
+from dualbound.network.onnx_file import OnnxFile, first_line, open_onnx
 from dualbound.network.onnx_operators import OPERATORS, Call, is_over_all_classes
 from dualbound.network.tensors import NotAffine, Operand, Variable, check_entries, variable
 
@@ -97,7 +97,7 @@ class _Reading:
                 except Exception as error:
                     raise InvalidModel(
                         f"the initialiser {tensor.name!r} of shape {list(tensor.dims)} does not "
-                        f"hold what it says: {error}. Export the model again."
+                        f"hold what it says: {first_line(error)} Export the model again."
                     ) from error
 
     def _read(self, node: onnx.NodeProto) -> None:
@@ -109,7 +109,7 @@ class _Reading:
         except ModelError:
             raise
         except Exception as error:
-            raise InvalidModel(f"{_called(node)} cannot be read: {error}.") from error
+            raise InvalidModel(f"{_called(node)} cannot be read: {first_line(error)}") from error
 
     def _value(self, node: onnx.NodeProto) -> Operand:
         operands = [self._operand(node, name) for name in node.input]

@@ -1,0 +1,55 @@
+"""The torch twin: the same function as a differentiable torch module of any dtype and device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dualbound.network.graph import Affine, Input, Network, Relu
+
+if TYPE_CHECKING:
+    import torch
+
+
+def twin(
+    network: Network, *, dtype: torch.dtype | None = None, device: torch.device | str = "cpu"
+) -> torch.nn.Module:
+    """A torch module that computes the network on flat inputs.
+
+    Weights are buffers, not parameters: they move with ``.to(...)``, and gradients flow to the
+    inputs only.
+
+    Args:
+        network: what to compute.
+        dtype: of weights and inputs; float32 unless told.
+        device: where the weights are.
+
+    Returns:
+        A module from ``(batch, n)`` to ``(batch, m)``, in evaluation mode.
+
+    >>> import torch
+    >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
+    >>> twin(net)(torch.tensor([[3.0, 1.0]]))
+    tensor([[ 5., -4.]])
+    """
+    import torch
+    from torch import fx
+
+    kind = torch.float32 if dtype is None else dtype
+    graph, buffers = fx.Graph(), torch.nn.Module()
+    values: dict[str, fx.Node] = {}
+    for k, node in enumerate(network.nodes):
+        match node.op:
+            case Input():
+                values[node.name] = graph.placeholder("x")
+            case Affine(weight, bias):
+                terms = []
+                for part, array in (("weight", weight), ("bias", bias)):
+                    tensor = torch.as_tensor(array.copy(), dtype=kind, device=device)
+                    buffers.register_buffer(f"{part}{k}", tensor)
+                    terms.append(graph.get_attr(f"{part}{k}"))
+                reads = values[node.reads[0]]
+                values[node.name] = graph.call_function(torch.nn.functional.linear, (reads, *terms))
+            case Relu():
+                values[node.name] = graph.call_function(torch.relu, (values[node.reads[0]],))
+    graph.output(values[network.output])
+    return fx.GraphModule(buffers, graph, "Twin").eval()
