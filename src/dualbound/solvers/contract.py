@@ -143,7 +143,12 @@ class Solver(ABC):
     ) -> Solution:
         """Open a program and solve it once; see `Session.solve`."""
         return self.open(program).solve(
-            clock or Clock(), start=start, cutoff=cutoff, target=target, gap=gap, on_effort=on_effort
+            clock or Clock(),
+            start=start,
+            cutoff=cutoff,
+            target=target,
+            gap=gap,
+            on_effort=on_effort,
         )
 
 

@@ -1,0 +1,222 @@
+"""What every adapter does around its native solver: watch the clock, and state the outcome."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock
+from dualbound.milp.program import Program
+from dualbound.solvers.contract import Effort, Solution, Stop
+
+REPORT_EVERY = 0.2
+"""Seconds between two reports of effort, unless a better point is found."""
+
+_POINTLESS = frozenset({Stop.INFEASIBLE, Stop.UNBOUNDED, Stop.INFEASIBLE_OR_UNBOUNDED, Stop.FAILED})
+
+
+def finite(number: float, *, infinity: float = math.inf) -> float | None:
+    """The number, or None where a solver means "there is none".
+
+    >>> finite(2.0), finite(-1e20, infinity=1e20), finite(float("nan"))
+    (2.0, None, None)
+    """
+    return float(number) if abs(number) < infinity else None
+
+
+def checked_vector(what: str, v: Float[np.ndarray, " n"], n: int) -> Float[np.ndarray, " n"]:
+    """A copy of ``v`` as float64.
+
+    Raises:
+        InvalidInput: it does not have one entry a column.
+
+    >>> checked_vector("start", np.array([1.0, 2.0]), 2)
+    array([1., 2.])
+    """
+    vector = np.array(v, dtype=float)
+    if vector.shape != (n,):
+        raise InvalidInput(f"The {what} has shape {vector.shape}, expected ({n},): one a column.")
+    return vector
+
+
+def checked_cost(cost: Float[np.ndarray, " n"], n: int) -> Float[np.ndarray, " n"]:
+    """A copy of a new cost vector.
+
+    Raises:
+        InvalidInput: a wrong size, or an entry that is not finite.
+    """
+    vector = checked_vector("cost", cost, n)
+    if not np.all(np.isfinite(vector)):
+        raise InvalidInput("A program's costs must be finite numbers.")
+    return vector
+
+
+def usable_start(
+    program: Program, start: Float[np.ndarray, " n"] | None, value: float, cutoff: float | None
+) -> Float[np.ndarray, " n"] | None:
+    """The start, unless it has entries that are not numbers or lies beyond the cutoff."""
+    if start is None or not np.all(np.isfinite(start)):
+        return None
+    return None if cutoff is not None and value >= cutoff else start
+
+
+@dataclass(eq=False)
+class Watch:
+    """Looks at the clock from a solver's callbacks and passes its effort on.
+
+    An exception of the reporter, or a second Ctrl-C, must not unwind through a native solver: it
+    is kept in ``error``, the solver is asked to stop, and the adapter raises it afterwards.
+    """
+
+    clock: Clock
+    on_effort: Callable[[Effort], None] | None = None
+    cutoff: float | None = None
+    error: BaseException | None = None
+    _best: float | None = None
+    _next: float = field(default_factory=time.perf_counter)
+
+    def must_stop(self) -> bool:
+        """Whether the solver is to stop now."""
+        return self.error is not None or self.clock.expired
+
+    def report(self, value: float | None, bound: float | None, nodes: int) -> None:
+        """Pass on a state, at once when ``value`` is new and better, else a few times a second.
+
+        Args:
+            value: the objective of a point that was just found, None between points.
+            bound: the proved bound, if any.
+            nodes: nodes so far.
+        """
+        better = value is not None and (self._best is None or value < self._best)
+        if better:
+            self._best = value
+        now = time.perf_counter()
+        if self.on_effort is None or not (better or now >= self._next):
+            return
+        self._next = now + REPORT_EVERY
+        if bound is not None and self.cutoff is not None:
+            bound = min(bound, self.cutoff)
+        self.on_effort(Effort(self._best, bound, max(0, nodes)))
+
+    def raise_error(self) -> None:
+        """Raise what a callback kept back."""
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """The facts as a native solver tells them, before the contract's rules are applied.
+
+    Attributes:
+        infeasible_anyway: infeasibility was proved without leaning on the cutoff.
+    """
+
+    stop: Stop
+    x: Float[np.ndarray, " n"] | None = None
+    bound: float | None = None
+    row_duals: Float[np.ndarray, " m"] | None = None
+    nodes: int = 0
+    iterations: int = 0
+    message: str = ""
+    infeasible_anyway: bool = False
+
+
+def conclude(
+    raw: Raw,
+    program: Program,
+    cost: Float[np.ndarray, " n"],
+    clock: Clock,
+    cutoff: float | None,
+    seconds: float,
+) -> Solution:
+    """Apply the contract's rules to a solver's own words.
+
+    A stop without a point has no ``x``; "optimal" without a point is a failure; a proof under a
+    cutoff that found nothing below it is `Stop.CUTOFF`, and no bound of such a run counts beyond
+    the cutoff, since the search has pruned there; stopped by the clock is the time limit unless
+    somebody interrupted.
+
+    >>> from dualbound.milp.program import ProgramBuilder
+    >>> builder = ProgramBuilder()
+    >>> _ = builder.columns(["x"], lower=1, upper=2, cost=1, integer=True)
+    >>> raw = Raw(Stop.INFEASIBLE)
+    >>> solution = conclude(raw, builder.build(), np.ones(1), Clock(), 1.0, 0.0)
+    >>> solution.stop.name, solution.bound
+    ('CUTOFF', 1.0)
+    """
+    x = None if raw.stop in _POINTLESS else raw.x
+    value = None if x is None else float(cost @ x + program.offset)
+    stop = _stop(raw, value, clock, cutoff)
+    return Solution(
+        stop=stop,
+        x=x,
+        value=value,
+        bound=_bound(stop, raw.bound, cutoff),
+        row_duals=raw.row_duals if stop in (Stop.OPTIMAL, Stop.CUTOFF) else None,
+        nodes=max(0, raw.nodes),
+        iterations=max(0, raw.iterations),
+        seconds=seconds,
+        message=raw.message,
+    )
+
+
+def _stop(raw: Raw, value: float | None, clock: Clock, cutoff: float | None) -> Stop:
+    if raw.stop in (Stop.INTERRUPTED, Stop.TIME_LIMIT):
+        return stopped_by(clock, raw.stop)
+    if raw.stop is Stop.OPTIMAL and value is None:
+        return Stop.FAILED
+    if cutoff is None:
+        return raw.stop
+    nothing_below = (raw.stop is Stop.INFEASIBLE and not raw.infeasible_anyway) or (
+        raw.stop is Stop.OPTIMAL and value is not None and value >= cutoff
+    )
+    return Stop.CUTOFF if nothing_below else raw.stop
+
+
+def stopped_by(clock: Clock, otherwise: Stop) -> Stop:
+    """Whether the clock ran out or somebody interrupted it.
+
+    >>> stopped_by(Clock(), Stop.TIME_LIMIT).name
+    'TIME_LIMIT'
+    """
+    if clock.interrupted:
+        return Stop.INTERRUPTED
+    return Stop.TIME_LIMIT if clock.expired else otherwise
+
+
+def _bound(stop: Stop, bound: float | None, cutoff: float | None) -> float | None:
+    if stop is Stop.CUTOFF:
+        return cutoff
+    if stop is Stop.INFEASIBLE:
+        return math.inf
+    if stop in _POINTLESS or bound is None or not math.isfinite(bound):
+        return None
+    return bound if cutoff is None else min(bound, cutoff)
+
+
+def without_solver(
+    program: Program, cost: Float[np.ndarray, " n"], clock: Clock, cutoff: float | None
+) -> Solution | None:
+    """The outcome where no solver need run: no time is left, or there are no columns."""
+    if clock.expired:
+        raw = Raw(stopped_by(clock, Stop.TIME_LIMIT), message="no time left")
+    elif program.shape[1] == 0:
+        feasible = bool(np.all(program.row_lower <= 0) and np.all(program.row_upper >= 0))
+        raw = Raw(
+            Stop.OPTIMAL if feasible else Stop.INFEASIBLE,
+            x=np.zeros(0),
+            bound=program.offset,
+            row_duals=np.zeros(program.shape[0]),
+            message="no columns",
+            infeasible_anyway=True,
+        )
+    else:
+        return None
+    return conclude(raw, program, cost, clock, cutoff, 0.0)
