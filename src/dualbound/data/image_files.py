@@ -104,6 +104,8 @@ def read_picture(path: Path, shape: Shape | None = None) -> Values:
 def _decoded(path: Path) -> Pillow.Image:
     try:
         with Pillow.open(path, formats=("PNG", "JPEG")) as picture:
+            picture.verify()  # a PNG's checksums, which loading alone does not look at
+        with Pillow.open(path, formats=("PNG", "JPEG")) as picture:
             return picture.copy()
     except (
         OSError,
