@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -45,7 +46,7 @@ def dense(seed: int = 0, sizes: Sequence[int] = (4, 3, 2), **options: object) ->
     """A plain Gemm-Relu-Gemm model."""
     rng = np.random.default_rng(seed)
     nodes, constants, tensor = [], {}, "x"
-    for k, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (n, m) in enumerate(pairwise(sizes)):
         constants[f"w{k}"] = rng.normal(size=(m, n)).astype(np.float32)
         constants[f"b{k}"] = rng.normal(size=m).astype(np.float32)
         nodes.append(

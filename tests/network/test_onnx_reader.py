@@ -336,7 +336,7 @@ class TestDamage:
 
     def test_an_operator_that_onnx_does_not_know(self):
         node = helper.make_node("Rleu", ["x"], ["y"])
-        with pytest.raises(InvalidModel, match="onnx refuses the model: .*Rleu"):
+        with pytest.raises(InvalidModel, match=r"onnx refuses the model: .*Rleu"):
             read_onnx(build([node], [1, 3]))
 
     def test_an_old_operator_set(self):

@@ -95,8 +95,8 @@ class Replayer:
     ) -> Float[np.ndarray, "batch m"]:
         answers = np.empty((len(rows), self._size))
         for row, answer in zip(rows, answers, strict=True):
-            fed = row.reshape(self._file.shape).astype(self._file.dtype)
             try:
+                fed = row.reshape(self._file.shape).astype(self._file.dtype)
                 [value] = session.run([tensor], {self._file.input: fed})
             except Exception as error:
                 raise InvalidModel(

@@ -57,16 +57,25 @@ def _inferred_shape(module: torch.nn.Module) -> tuple[int, ...]:
     """The inputs of the first layer that fixes a shape, if only a chain of layers is before it."""
     from torch import nn
 
-    first = module
-    while isinstance(first, nn.Sequential) and len(first):
-        keeping = (nn.Identity, nn.Dropout, nn.ReLU)
-        first = next((layer for layer in first if not isinstance(layer, keeping)), first[0])
+    keeping = (nn.Identity, nn.Dropout, nn.ReLU)
+    first = next((layer for layer in _chain(module) if not isinstance(layer, keeping)), module)
     if isinstance(first, nn.Linear):
         return (first.in_features,)
     raise InvalidInput(
         f"The input shape of this {type(module).__name__} cannot be told from its first layer, "
         f"{type(first).__name__}; pass it without the batch axis, such as input_shape=(1, 28, 28)."
     )
+
+
+def _chain(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """The layers of a sequential module, those of sequential ones inside included."""
+    from torch import nn
+
+    if isinstance(module, nn.Sequential):
+        for layer in module:
+            yield from _chain(layer)
+    else:
+        yield module
 
 
 def _exported(module: torch.nn.Module, shape: tuple[int, ...]) -> bytes:
