@@ -145,12 +145,12 @@ class Linearised:
 def polish(
     problem: NearestProblem, pattern: Pattern, solver: Solver, clock: Clock
 ) -> PatternOptimum | None:
-    """The closest point of a pattern that reaches the criterion in float64 without tolerance.
+    """The closest point of a pattern that passes the replay.
 
-    A solver answers within its tolerance; a point that misses by it is pushed inside by solving
-    again with the criterion tightened tenfold.
+    A solver answers within its tolerance, and float32 rounds; a point that misses by it is pushed
+    inside by solving again with the criterion tightened tenfold.
     """
-    for inside in (1e-7, 1e-6, 1e-5, 1e-4):
+    for inside in (1e-7, 1e-6, 1e-5, 1e-4, 1e-3):
         found = closest_on_pattern(problem, pattern, solver, clock, inside=inside)
         if found is None or problem.reached(found.x):
             return found

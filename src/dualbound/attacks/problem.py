@@ -8,8 +8,27 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.criterion import Criterion
-from dualbound.network.graph import Network
+from dualbound.network import Network, replay
 from dualbound.region import Box, Norm
+
+FLOAT32_ROUNDING = 2e-5
+"""Relative error allowed to the criterion's slack in a float32 evaluation. The label is allowed
+none: it must be strictly right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one way of evaluating the network says of an input.
+
+    Attributes:
+        name: of the runtime and its precision.
+        outputs: logits, ``(m,)``.
+        rounding: relative error that they may carry.
+    """
+
+    name: str
+    outputs: Float[np.ndarray, " m"]
+    rounding: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +53,16 @@ class NearestProblem:
         """From the centre."""
         return self.norm.distance(x, self.center)
 
+    def evaluations(self, x: Float[np.ndarray, " n"]) -> tuple[Evaluation, ...]:
+        """The outputs at ``x`` in float64, and by onnxruntime on the file as given."""
+        return (
+            Evaluation("dualbound float64", self.network(x), 0.0),
+            Evaluation("onnxruntime", replay(self.network, x).before_softmax, FLOAT32_ROUNDING),
+        )
+
     def reached(self, x: Float[np.ndarray, " n"]) -> bool:
-        """Whether the network, evaluated in float64, reaches the criterion at ``x``."""
-        return self.criterion.reached(self.network(x))
+        """Whether every evaluation says that ``x`` reaches the criterion."""
+        return all(
+            self.criterion.reached(found.outputs, rounding=found.rounding)
+            for found in self.evaluations(x)
+        )

@@ -65,7 +65,7 @@ class Milp:
         formulation_named(self.formulation)
         solver_named(self.solver)
 
-    def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> None:
+    def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
         """Improve the incumbent from both sides until the gap is closed or its clock expires.
 
         Args:
@@ -73,6 +73,9 @@ class Milp:
             incumbent: takes every witness and every proof. A bound of infinity means that no
                 point of the box reaches the criterion.
             gap: relative gap that counts as closed.
+
+        Returns:
+            How many neurons of the last program were unstable; None if there was none.
 
         **Trusts** the solver's verdict that a program has no solution, within its tolerances.
         """
@@ -83,6 +86,7 @@ class Milp:
         else:
             run.margin()
         incumbent.enter("done")
+        return run.unstable
 
 
 @dataclass

@@ -1,0 +1,77 @@
+"""Proved bounds of every neuron over a region, by any method or up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from dualbound.bounds import METHODS as DIRECT
+from dualbound.bounds import Bounds
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock, Limits
+from dualbound.network import Network
+from dualbound.region import Region
+from dualbound.tighten import Layerwise
+
+METHODS = ("interval", "crown", "lp", "milp")
+SAMPLES = 1000
+
+
+def bounds(
+    network: Network,
+    region: Region,
+    *,
+    method: str = "crown",
+    seconds_per_neuron: float | None = None,
+    workers: int = 1,
+    solver: str = "highs",
+    limits: Limits | None = None,
+    on_layer: Callable[[str, Bounds], None] | None = None,
+) -> Bounds:
+    """Bound every neuron over a region, and check the bounds against sampled points.
+
+    Methods build on one another, and their results intersect: each is at least as tight as those
+    before it, ``interval``, ``crown``, ``lp``, ``milp``. The last is exact unless a limit stops it.
+
+    Args:
+        network: from `dualbound.load`.
+        region: a `Box` or an `L1Ball` of the network's inputs.
+        method: one of the four.
+        seconds_per_neuron: limit for each maximum and minimum of ``lp`` and ``milp``.
+        workers: processes that share the neurons of a layer.
+        solver: of ``lp`` and ``milp``.
+        limits: for the whole; layers not reached keep the bounds of the methods before.
+        on_layer: told of every layer that ``lp`` or ``milp`` has finished.
+
+    Returns:
+        Bounds of every node.
+
+    Raises:
+        InvalidInput: an unknown method, or an option that makes no sense.
+        SoundnessError: a sampled point lies outside.
+
+    >>> from dualbound import Box, Network
+    >>> net = Network.dense([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    >>> [round(float(bounds(net, Box([-1], [2]), method=m).upper["affine2"][0]), 3)
+    ...  for m in ("interval", "milp")]
+    [3.0, 2.0]
+    """
+    if method not in METHODS:
+        raise InvalidInput(f"Unknown method {method!r}; known are {', '.join(METHODS)}.")
+    if region.lower.shape != (network.input_size,):
+        raise InvalidInput(
+            f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
+        )
+    with Clock(limits).catching_ctrl_c() as clock:
+        found = DIRECT["interval" if method == "interval" else "crown"](network, region)
+        for programs in METHODS[2 : METHODS.index(method) + 1]:
+            tighten = Layerwise(
+                programs,  # type: ignore[arg-type]
+                seconds_per_neuron=seconds_per_neuron,
+                workers=workers,
+                solver=solver,
+            )
+            found = tighten(network, region, found, clock=clock, on_layer=on_layer)
+    found.check(network, region.sample(np.random.default_rng(0), SAMPLES))
+    return found

@@ -1,0 +1,144 @@
+"""The nearest input that reaches a criterion, with the proof that nothing is nearer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dualbound.attacks import NearestProblem
+from dualbound.criterion import Criterion
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock, Limits
+from dualbound.network import Network
+from dualbound.queries.answer import Answer, Stats, Status, Witness
+from dualbound.queries.replay import Refused, replayed
+from dualbound.region import Box, Norm, norm_named
+from dualbound.search import Incumbent, Milp, Progress, relative_gap
+from dualbound.solvers import solver_named
+
+DEFAULT_GAP = 1e-4
+
+
+def nearest(
+    network: Network,
+    x: ArrayLike,
+    criterion: Criterion,
+    *,
+    norm: str | Norm = "l1",
+    region: Box | None = None,
+    cap: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    gap: float = DEFAULT_GAP,
+    engine: Milp | None = None,
+    limits: Limits | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Answer:
+    """Find the input nearest to ``x`` that reaches a criterion, and prove that none is nearer.
+
+    Args:
+        network: from `dualbound.load`.
+        x: the input to start from, in the network's input shape or flat, in the user's units.
+        criterion: what to reach, such as ``Targeted(4, ratio=1.2)``.
+        norm: ``"l1"`` (sum of changes) or ``"linf"`` (largest change).
+        region: the inputs allowed; ``Box(0, 1)`` when not given.
+        cap: how far each input may move, one number or one for each.
+        mask: true for the inputs that may change.
+        gap: relative gap between value and bound that counts as proved.
+        engine: how it is solved; `Milp` when not given.
+        limits: when to stop.
+        on_progress: told of every better witness, better bound and new phase.
+
+    Returns:
+        The answer. A limit or Ctrl-C is not an error: the answer then holds the best witness and
+        the best bound so far.
+
+    Raises:
+        InvalidInput: ``x`` does not fit the network or the region, or an option makes no sense.
+        InvalidCriterion: the target is out of range or is the present label.
+        SolverNotInstalled: the solver's package is missing.
+        SoundnessError: a witness contradicts a proof.
+
+    **Trusts** the solver's proofs within its tolerances; the witness is replayed outside it.
+
+    >>> from dualbound import Box, Network, Targeted
+    >>> net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
+    >>> answer = nearest(net, [0.7, 0.2], Targeted(1, margin=0.1), norm="l1")
+    >>> answer.status.name, round(answer.value, 4), round(answer.bound, 3)
+    ('OPTIMAL', 0.6, 0.6)
+    """
+    if not 0 <= gap < 1:
+        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    problem = nearest_problem(network, x, criterion, norm=norm, region=region, cap=cap, mask=mask)
+    engine = engine or Milp()
+    with Clock(limits).catching_ctrl_c() as clock:
+        incumbent = Incumbent(clock, on_progress)
+        unstable = engine.search(problem, incumbent, gap)
+    witness, note = _witness(problem, incumbent)
+    if clock.interrupted:
+        note = "; ".join(part for part in (note, "interrupted") if part)
+    value = None if witness is None else witness.distance
+    solver = solver_named(engine.solver)
+    return Answer(
+        status=_status(witness, incumbent.bound, gap),
+        norm=problem.norm.name,
+        value=value,
+        bound=incumbent.bound if value is None else min(incumbent.bound, value),
+        gap=relative_gap(value, incumbent.bound),
+        witness=witness,
+        label_before=int(np.argmax(network(problem.center))),
+        note=note,
+        stats=Stats(
+            seconds=clock.seconds,
+            phases=dict(incumbent.seconds),
+            nodes=incumbent.nodes,
+            unstable=unstable,
+            engine=f"{engine.name} {engine.strategy}",
+            solver=f"{solver.name} {solver.version()}",
+        ),
+    )
+
+
+def nearest_problem(
+    network: Network,
+    x: ArrayLike,
+    criterion: Criterion,
+    *,
+    norm: str | Norm = "l1",
+    region: Box | None = None,
+    cap: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+) -> NearestProblem:
+    """Check the parts of a nearest query and put them together; see `nearest`."""
+    center = network.one_input(x)
+    box = (region or Box(0.0, 1.0)).sized(network.input_size)
+    outside = np.maximum(box.lower - center, center - box.upper)
+    if np.any(outside > 0):
+        at = int(np.argmax(outside))
+        raise InvalidInput(
+            f"Input {at} is {center[at]:g}, outside the allowed [{box.lower[at]:g}, "
+            f"{box.upper[at]:g}]. Images are expected in [0, 1]: divide 8-bit pixels by 255, or "
+            "pass the region in which the network's inputs live."
+        )
+    criterion.check(network.output_size, int(np.argmax(network(center))))
+    return NearestProblem(
+        network, center, criterion, norm_named(norm), box.within(center, cap=cap, mask=mask)
+    )
+
+
+def _witness(problem: NearestProblem, incumbent: Incumbent) -> tuple[Witness | None, str]:
+    if incumbent.x is None:
+        return None, ""
+    try:
+        return replayed(problem, incumbent.x), ""
+    except Refused as refused:
+        return None, f"the witness found failed its replay: {refused}"
+
+
+def _status(witness: Witness | None, bound: float, gap: float) -> Status:
+    if witness is not None:
+        open_gap = relative_gap(witness.distance, bound)
+        closed = open_gap is not None and open_gap <= gap * (1 + 1e-6) + 1e-12
+        return Status.OPTIMAL if closed else Status.FEASIBLE
+    return Status.INFEASIBLE if bound == np.inf else Status.UNKNOWN

@@ -1,0 +1,52 @@
+"""The replay: a witness is checked outside the solver, in the user's units, and fails closed."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.attacks import NearestProblem
+from dualbound.queries.answer import Runtime, Witness
+
+
+class Refused(Exception):  # noqa: N818 -- an outcome of the replay, never seen by the user
+    """A point that the replay does not accept; says why."""
+
+
+def replayed(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> Witness:
+    """Evaluate a point in float64 and by onnxruntime on the file as given, and check everything.
+
+    Args:
+        problem: what was asked.
+        x: ``(n,)``.
+
+    Returns:
+        The witness.
+
+    Raises:
+        Refused: the point leaves the box (caps and masks included, no tolerance), does not reach
+            the criterion in float64 (no tolerance), or is labelled otherwise by onnxruntime.
+    """
+    outside = float(problem.box.violation(x[None])[0])
+    if not outside == 0.0:
+        raise Refused(f"the point leaves the allowed box by {outside:.3g}")
+    criterion, runtimes = problem.criterion, []
+    evaluations = problem.evaluations(x)
+    for found in evaluations:
+        slack, label = float(criterion.slack(found.outputs)), int(np.argmax(found.outputs))
+        if not criterion.reached(found.outputs, rounding=found.rounding):
+            raise Refused(
+                f"{found.name} answers label {label} with a criterion slack of {slack:.3g}; at "
+                "least 0 and a strict answer are needed"
+            )
+        runtimes.append(Runtime(found.name, label, slack))
+    exact = evaluations[0].outputs
+    label = int(np.argmax(exact))
+    return Witness(
+        x=x.reshape(problem.network.input_shape),
+        outputs=exact,
+        label=label,
+        margin=float(exact[label] - np.delete(exact, label).max()),
+        distance=float(problem.distance(x)),
+        runtimes=tuple(runtimes),
+    )

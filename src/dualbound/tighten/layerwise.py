@@ -1,0 +1,179 @@
+"""Bounds by linear and mixed-integer programming, layer by layer (Koot section 3.2.1).
+
+For every neuron in turn, its pre-activation is maximised and minimised over the region and the
+layers before it, whose bounds are already tight. What counts is the *dual* bound, so a neuron whose
+time runs out still gets a proved bound, only a weaker one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.bounds import Bounds, crown
+from dualbound.bounds.layer_bounds import relaxed
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock, Limits
+from dualbound.milp import Program, encode, lagrangian_bound
+from dualbound.network.graph import Affine, Network
+from dualbound.region import Region
+from dualbound.solvers import Solver, solver_named
+from dualbound.tighten.processes import finished, shared_among
+
+MILP_SLACK = 1e-6
+"""Relative slack by which a mixed-integer dual bound is relaxed: the solver's tolerance."""
+
+
+@dataclass(frozen=True)
+class Layerwise:
+    """How a network's bounds are tightened.
+
+    Args:
+        method: ``lp`` solves the triangle relaxation, ``milp`` keeps the binaries.
+        only_unstable: leave the neurons alone whose sign is already known.
+        seconds_per_neuron: limit for each maximum and each minimum; None is exact.
+        workers: processes among which the neurons of a layer are shared; 1 stays in this one.
+        solver: its name, or the solver itself.
+
+    Raises:
+        InvalidInput: an unknown method, or a limit or a number of workers that makes no sense.
+        UnknownSolver: no such solver.
+    """
+
+    method: Literal["lp", "milp"] = "lp"
+    only_unstable: bool = False
+    seconds_per_neuron: float | None = None
+    workers: int = 1
+    solver: str | Solver = "highs"
+
+    def __post_init__(self) -> None:
+        if self.method not in ("lp", "milp"):
+            raise InvalidInput(f"Unknown way to tighten {self.method!r}; known are lp, milp.")
+        if self.workers < 1:
+            raise InvalidInput(f"There must be at least 1 worker, found {self.workers}.")
+        Limits(self.seconds_per_neuron)
+        solver_named(self.solver)
+
+    def __call__(
+        self,
+        network: Network,
+        region: Region,
+        known: Bounds | None = None,
+        *,
+        clock: Clock | None = None,
+        on_layer: Callable[[str, Bounds], None] | None = None,
+    ) -> Bounds:
+        """Tighten the bounds of every affine node.
+
+        Args:
+            network: any.
+            region: of ``n`` inputs.
+            known: bounds over the same region, to start from; CROWN's when not given.
+            clock: when to stop; layers not reached keep the bounds that they had.
+            on_layer: told of every finished layer.
+
+        Returns:
+            Bounds at least as tight as those known.
+
+        **Trusts**, for ``lp``, float64 sums only: bounds are recomputed from the multipliers. For
+        ``milp``, the solver's dual bound within its tolerance.
+        """
+        clock = clock or Clock()
+        bounds = crown(network, region, known)
+        for node in network.nodes:
+            if not isinstance(node.op, Affine) or node.reads[0] == network.input:
+                continue  # Over the region itself the support function is exact.
+            chosen = np.arange(node.size)
+            if self.only_unstable:
+                chosen = np.flatnonzero(bounds.unstable(node.name))
+            if clock.expired or not len(chosen):
+                continue
+            low, high = self._layer(network, region, bounds, node.name, chosen, clock)
+            bounds = bounds.intersect(Bounds({node.name: low}, {node.name: high}))
+            bounds = crown(network, region, bounds)
+            if on_layer is not None:
+                on_layer(node.name, bounds)
+        return bounds
+
+    def _layer(
+        self,
+        network: Network,
+        region: Region,
+        bounds: Bounds,
+        name: str,
+        chosen: np.ndarray,
+        clock: Clock,
+    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+        part = network.up_to(name)
+        mixed = self.method == "milp"
+        encoding = encode(part, region.linear_form(), bounds, integer=mixed)
+        value = encoding.values[name]
+        program = encoding.builder.build()
+        costs = [value.costs(int(j), program.shape[1]) for j in chosen]
+        signed = [sign * cost for cost in costs for sign in (1.0, -1.0)]
+        limit = self.seconds_per_neuron
+        found = np.array(
+            _minima(program, signed, limit, solver_named(self.solver), self.workers, clock)
+        ).reshape(-1, 2)
+        low, high = bounds.lower[name].copy(), bounds.upper[name].copy()
+        below, above = found[:, 0] + value.constant[chosen], value.constant[chosen] - found[:, 1]
+        if mixed:
+            below = below - MILP_SLACK * (1 + abs(below))
+            above = above + MILP_SLACK * (1 + abs(above))
+        below, above = relaxed(below, above)
+        low[chosen] = np.maximum(low[chosen], below)
+        high[chosen] = np.minimum(high[chosen], above)
+        return np.minimum(low, high), np.maximum(low, high)
+
+
+def _minima(
+    program: Program,
+    costs: list[np.ndarray],
+    seconds: float | None,
+    solver: Solver,
+    workers: int,
+    clock: Clock,
+) -> list[float]:
+    """A proved lower bound for each cost; minus infinity where the clock left none."""
+    if workers == 1 or len(costs) <= 2:
+        return minima(program, costs, seconds, solver, clock)
+    with shared_among(workers) as submit:
+        left = clock.remaining
+        jobs = [submit(_in_worker, program, [cost], seconds, solver, left) for cost in costs]
+        return [finished(job, clock, otherwise=[-np.inf])[0] for job in jobs]
+
+
+def _in_worker(
+    program: Program, costs: list[np.ndarray], seconds: float | None, solver: Solver, left: float
+) -> list[float]:
+    clock = Clock(Limits(left) if 0 < left < np.inf else None)
+    return minima(program, costs, seconds, solver, clock)
+
+
+def minima(
+    program: Program,
+    costs: list[np.ndarray],
+    seconds: float | None,
+    solver: Solver,
+    clock: Clock,
+) -> list[float]:
+    """Minimise each cost over one program, which is loaded once; a proved bound for each."""
+    session = solver.open(program)
+    found = []
+    for cost in costs:
+        if clock.expired:
+            found.append(-np.inf)
+            continue
+        part = clock if seconds is None else clock.within(seconds)
+        solution = session.solve(part, cost=cost)
+        if program.is_mixed_integer:
+            found.append(-np.inf if solution.bound is None else solution.bound)
+        elif solution.row_duals is None:
+            found.append(-np.inf)
+        else:
+            found.append(lagrangian_bound(program, solution.row_duals, cost))
+    return found

@@ -1,0 +1,60 @@
+"""Work shared among processes that survive scripts without a main guard, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import contextmanager
+from typing import TypeVar
+
+from dualbound.limits import Clock
+
+T = TypeVar("T")
+
+
+@contextmanager
+def shared_among(workers: int) -> Iterator[Callable[..., Future[T]]]:
+    """A ``submit`` function backed by that many processes, one numerical thread in each.
+
+    The processes are kept for the next call. Ctrl-C reaches only this process, whose clock then
+    stops waiting; jobs that still run are ended with their processes.
+    """
+    from loky import get_reusable_executor
+
+    pool = get_reusable_executor(
+        max_workers=workers, timeout=60, initializer=_quiet, env={"OMP_NUM_THREADS": "1"}
+    )
+    jobs: list[Future[T]] = []
+
+    def submit(*call: object) -> Future[T]:
+        jobs.append(pool.submit(*call))
+        return jobs[-1]
+
+    try:
+        yield submit
+    finally:
+        if not all(job.done() for job in jobs):
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def finished(job: Future[T], clock: Clock, *, otherwise: T) -> T:
+    """The job's result; ``otherwise`` if it is not there shortly after the clock has expired."""
+    while True:
+        try:
+            return job.result(timeout=2.0 if clock.expired and not clock.interrupted else 0.1)
+        except NotYet:
+            if clock.expired:
+                job.cancel()
+                return otherwise
+
+
+def _quiet() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def core_count() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
