@@ -1,0 +1,41 @@
+# make demo | test | lint | bench | clean. Each makes the environment that it needs, once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+# Full data sets beside the checkout are used unless the user names others.
+ifneq ($(wildcard ../shared/data/.),)
+export DUALBOUND_DATA ?= $(abspath ../shared/data)
+endif
+
+# The work is parallel over processes; threads of the linear algebra below them only get in the way.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/.installed
+	@$(BIN)/dualbound demo
+
+test: .venv/.installed
+	@$(BIN)/pytest -q -n 2
+
+lint: .venv/.installed
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo
+
+bench: .venv/.installed
+	@$(BIN)/python benchmarks/nearest.py
+
+clean:
+	@rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dualbound needs Python 3.11 or later: make PYTHON=/path/to/python3")'
+	@echo "Installing into .venv (once; some minutes)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
