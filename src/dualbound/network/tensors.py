@@ -19,7 +19,7 @@ MOST_ENTRIES = 2**27
 """No tensor and no matrix may hold more numbers than this (1 GiB of float64)."""
 
 
-class NotAffine(Exception):  # noqa: N818 - a finding, which the reader turns into its own error
+class NotAffine(Exception):
     """The operation is not an affine function of one node's value; the message says why."""
 
 
