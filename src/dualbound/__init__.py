@@ -1,1 +1,50 @@
-"""dualbound: exact questions about trained networks."""
+"""dualbound: exact questions about trained networks, answered with a witness and a proof.
+
+>>> import dualbound
+>>> net = dualbound.load("dnn1")
+>>> image = dualbound.load_image("sample:0", net.input_shape)
+>>> dualbound.classify(net, image.pixels).label
+7
+"""
+
+from dualbound.attacks import Linearised
+from dualbound.bounds import Bounds
+from dualbound.criterion import Criterion, Targeted
+from dualbound.data.images import Image, load_image
+from dualbound.errors import DualboundError
+from dualbound.limits import Limits
+from dualbound.network import Network
+from dualbound.queries import Answer, Classification, Status, Witness, bounds, classify, nearest
+from dualbound.queries.models import load
+from dualbound.region import Box, L1Ball, Region
+from dualbound.search import Milp, Progress
+from dualbound.solvers import Highs, Scip
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Answer",
+    "Bounds",
+    "Box",
+    "Classification",
+    "Criterion",
+    "DualboundError",
+    "Highs",
+    "Image",
+    "L1Ball",
+    "Limits",
+    "Linearised",
+    "Milp",
+    "Network",
+    "Progress",
+    "Region",
+    "Scip",
+    "Status",
+    "Targeted",
+    "Witness",
+    "bounds",
+    "classify",
+    "load",
+    "load_image",
+    "nearest",
+]

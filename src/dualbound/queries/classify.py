@@ -56,7 +56,5 @@ def classify(network: Network, x: ArrayLike) -> Classification:
         outputs=outputs,
         runtime_outputs=runtime,
         difference=float(np.abs(outputs - runtime).max()),
-        activity={
-            relu.name: int((values[relu.reads[0]][0] > 0).sum()) for relu in network.relus
-        },
+        activity={relu.name: int((values[relu.reads[0]][0] > 0).sum()) for relu in network.relus},
     )

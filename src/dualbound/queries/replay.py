@@ -9,7 +9,7 @@ from dualbound.attacks import NearestProblem
 from dualbound.queries.answer import Runtime, Witness
 
 
-class Refused(Exception):  # noqa: N818 -- an outcome of the replay, never seen by the user
+class Refused(Exception):
     """A point that the replay does not accept; says why."""
 
 
