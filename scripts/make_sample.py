@@ -9,12 +9,14 @@ images give the same bytes.
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from dualbound.data.datasets import mnist
+from dualbound.errors import DataError
 
 FILE = Path(__file__).parents[1] / "src" / "dualbound" / "data" / "sample" / "mnist.npz"
 COUNT = 300
@@ -39,4 +41,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DataError as error:
+        sys.exit(str(error))

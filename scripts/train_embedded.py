@@ -27,6 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from dualbound.data.datasets import mnist
+from dualbound.errors import DataError
 
 FOLDER = Path(__file__).parents[1] / "src" / "dualbound" / "data" / "networks"
 OPSET, IR_VERSION = 17, 8
@@ -255,4 +256,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except DataError as error:
+        sys.exit(str(error))
