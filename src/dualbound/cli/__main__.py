@@ -1,0 +1,5 @@
+"""``python -m dualbound.cli`` is ``dualbound``."""
+
+from dualbound.cli.app import main
+
+main()

@@ -1,0 +1,160 @@
+"""The program: its commands, and what becomes of everything that can go wrong in them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from dualbound.cli import exit_codes
+from dualbound.cli.bounds import bounds
+from dualbound.cli.classify import classify
+from dualbound.cli.demo import demo
+from dualbound.cli.help_texts import examples
+from dualbound.cli.info import info
+from dualbound.cli.nearest import nearest
+from dualbound.cli.streams import ReaderGone, flush, say_error, silence
+from dualbound.errors import DualboundError, SolverFailed, SoundnessError
+
+_BROKEN = (SoundnessError, SolverFailed)
+"""Raised on purpose, and yet no fault of whoever asked."""
+
+# Newer versions of typer carry their own copy of click: its errors are reached through typer's.
+_ClickError: type[Exception] = typer.BadParameter.__mro__[2]
+
+app = typer.Typer(
+    name="dualbound",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from dualbound import __version__
+
+        typer.echo(f"dualbound {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog=examples(
+        "dualbound demo",
+        "dualbound nearest dnn1 sample:0 --target 2 --ratio 1.2",
+        "dualbound bounds dnn1 --method milp",
+    ),
+)
+def dualbound(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Exact questions about trained neural networks, answered with a witness and a proof."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+for command, lines in (
+    (demo, ["dualbound demo"]),
+    (info, ["dualbound info dnn2", "dualbound info model.onnx --json"]),
+    (
+        classify,
+        [
+            "dualbound classify dnn1 sample:0",
+            "dualbound classify model.onnx digit.png --json",
+            "dualbound classify dnn1 - < pixels.csv",
+        ],
+    ),
+    (
+        nearest,
+        [
+            "dualbound nearest dnn1 sample:0 --target 2",
+            "dualbound nearest dnn1 sample:0 -t 2 --ratio 1.2 --save-image adversary.png",
+            "dualbound nearest dnn1 sample:0 -t 2 --norm linf --time-limit 60 --json",
+            "dualbound nearest model.onnx digit.png -t 3 --cap 0.2 --witness found.npy",
+        ],
+    ),
+    (
+        bounds,
+        [
+            "dualbound bounds dnn1",
+            "dualbound bounds dnn1 --method milp",
+            "dualbound bounds dnn2 sample:0 --norm linf --radius 0.05 --method lp",
+        ],
+    ),
+):
+    app.command(epilog=examples(*lines))(command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; no exception leaves this function.
+
+    Args:
+        arguments: without the program's name; those of the process when not given.
+
+    Returns:
+        The exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ∞ gets a question mark
+    try:
+        code = app(arguments, prog_name="dualbound", standalone_mode=False)
+        flush()
+    except DualboundError as error:
+        say_error("Error", str(error))
+        if not isinstance(error, _BROKEN):
+            return exit_codes.BAD_INPUT
+        _trace()
+        return exit_codes.INTERNAL
+    except (KeyboardInterrupt, typer.Abort):
+        return exit_codes.INTERRUPTED
+    except (ReaderGone, SystemExit):  # the second is how rich and typer take a closed pipe
+        silence()
+        return exit_codes.READER_GONE
+    except Exception as error:  # noqa: BLE001 (the last one to see it: said in one line)
+        return _refused(error) if isinstance(error, _ClickError) else _internal(error)
+    return code if isinstance(code, int) else exit_codes.ANSWERED
+
+
+def main() -> None:
+    """The entry point of the ``dualbound`` script."""
+    sys.exit(run())
+
+
+def _refused(error: Exception) -> int:
+    """Bad usage, in the words of the parser."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "dualbound"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    say_error("Error", f"{message.rstrip('.')}. See {command} --help.")
+    return exit_codes.BAD_INPUT
+
+
+def _internal(error: Exception) -> int:
+    from dualbound import __version__
+
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    say_error(
+        "Internal error",
+        f"{what}. This is a fault of dualbound {__version__}: please report it with the command "
+        "that you ran. DUALBOUND_TRACEBACK=1 shows where it happened.",
+    )
+    _trace()
+    return exit_codes.INTERNAL
+
+
+def _trace() -> None:
+    if os.environ.get("DUALBOUND_TRACEBACK") == "1":
+        with contextlib.suppress(OSError):
+            traceback.print_exc()

@@ -1,0 +1,206 @@
+"""``dualbound bounds``."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.text import Text
+
+from dualbound import queries
+from dualbound.bounds import Bounds
+from dualbound.cli import exit_codes, options
+from dualbound.cli.inputs import input_box, read_image, read_model
+from dualbound.cli.progress import status_line
+from dualbound.cli.records import about, numbers
+from dualbound.cli.streams import say, say_json
+from dualbound.cli.summaries import NORMS, table
+from dualbound.errors import InvalidInput
+from dualbound.limits import Limits
+from dualbound.network import Affine, Network
+from dualbound.region import Box, Region, norm_named
+from dualbound.tighten import core_count
+
+
+def bounds(
+    model: options.ModelName,
+    image: options.OptionalImageName = None,
+    norm: options.NormName = "l1",
+    radius: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="Of the ball around IMAGE.", show_default=False),
+    ] = None,
+    range_: options.InputRange = (0.0, 1.0),
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="interval|crown|lp|milp",
+            help="Each builds on those before it; milp is exact unless a limit stops it.",
+        ),
+    ] = "crown",
+    time_per_neuron: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="For each maximum and minimum (lp, milp).",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Processes that share a layer (lp, milp).", show_default="one a core"
+        ),
+    ] = None,
+    solver: options.SolverName = "highs",
+    time_limit: options.TimeLimit = None,
+    json: options.Json = False,
+) -> int:
+    """Prove bounds on every neuron over a box, or over a ball around an image."""
+    limits = Limits(time_limit)
+    network = read_model(model)
+    region = _region(network, image, norm, radius, input_box(range_, network))
+    clock = _LayerClock(network, method)
+    with status_line(f"{method}: bounding {len(network.relus)} layers") as show:
+
+        def layer_done(name: str, _: Bounds) -> None:
+            clock.done(name)
+            if show is not None:
+                show(Text(f"{method}: finished {name} ({clock.finished} of {clock.expected})"))
+
+        found = queries.bounds(
+            network,
+            region,
+            method=method,
+            seconds_per_neuron=time_per_neuron,
+            workers=core_count() if workers is None else workers,
+            solver=solver,
+            limits=limits,
+            on_layer=layer_done,
+        )
+    seconds = clock.total
+    stopped = clock.finished < clock.expected or seconds >= (limits.seconds or np.inf)
+    layers = [_layer(network, found, name, clock.seconds.get(name)) for name in _rows(network)]
+    if json:
+        say_json(
+            about("bounds", model, network)
+            | {
+                "status": "stopped" if stopped else "complete",
+                "image": image,
+                "norm": norm if image is not None else None,
+                "radius": radius,
+                "range": list(range_),
+                "method": method,
+                "unstable": found.unstable_count(network),
+                "seconds": seconds,
+                "layers": layers,
+            }
+        )
+    else:
+        where = (
+            f"[{range_[0]:g}, {range_[1]:g}] for every input"
+            if image is None
+            else f"the {NORMS.get(norm, norm)} ball of radius {radius:g} around {image}"
+        )
+        _show(f"{method} bounds of {model} over {where}", layers, seconds, stopped=stopped)
+    return exit_codes.OPEN if stopped else exit_codes.ANSWERED
+
+
+class _LayerClock:
+    """The seconds between finished layers, added up by name; ``milp`` passes each layer twice."""
+
+    def __init__(self, network: Network, method: str) -> None:
+        deep = [
+            node
+            for node in network.nodes
+            if isinstance(node.op, Affine) and node.reads[0] != network.input
+        ]
+        self.expected = len(deep) * {"lp": 1, "milp": 2}.get(method, 0)
+        self.finished = 0
+        self.seconds: dict[str, float] = {}
+        self._start = self._last = time.perf_counter()
+
+    def done(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+        self.finished += 1
+
+    @property
+    def total(self) -> float:
+        return time.perf_counter() - self._start
+
+
+def _region(
+    network: Network, image: str | None, norm: str, radius: float | None, box: Box
+) -> Region:
+    if (image is None) != (radius is None):
+        raise InvalidInput("An image and --radius go together; without both, the box is looked at.")
+    if image is None or radius is None:
+        return box
+    if not 0 <= radius < np.inf:
+        raise InvalidInput(f"The radius must be at least 0 and finite, found {radius}.")
+    center = read_image(image, network).pixels.reshape(-1)
+    if box.violation(center[None])[0] > 0:
+        raise InvalidInput(
+            f"{image} has values from {center.min():g} to {center.max():g}, outside "
+            f"[{box.lower[0]:g}, {box.upper[0]:g}]. Divide 8-bit pixels by 255, or give the range "
+            "of the network's inputs by --range."
+        )
+    return norm_named(norm).ball(center, radius, box)
+
+
+def _rows(network: Network) -> list[str]:
+    """The nodes shown: all that a rectifier reads, and the outputs."""
+    return [*(n for n in network.pre_activations if n != network.output), network.output]
+
+
+def _layer(network: Network, found: Bounds, name: str, seconds: float | None) -> dict[str, Any]:
+    low, high = found.lower[name], found.upper[name]
+    rectified = name in network.pre_activations
+    return {
+        "name": name,
+        "neurons": len(low),
+        "unstable": int(found.unstable(name).sum()) if rectified else None,
+        "always_on": int(((low >= 0) & (high > 0)).sum()) if rectified else None,
+        "always_off": int((high <= 0).sum()) if rectified else None,
+        "mean_width": float((high - low).mean()),
+        "seconds": seconds,
+        "lower": numbers(low),
+        "upper": numbers(high),
+    }
+
+
+def _show(title: str, layers: list[dict[str, Any]], seconds: float, *, stopped: bool) -> None:
+    drawn = table(
+        "layer",
+        "neurons",
+        "unstable",
+        "always on",
+        "always off",
+        "mean width",
+        "seconds",
+        title=title,
+    )
+    for layer in layers:
+        drawn.add_row(
+            layer["name"],
+            *(
+                "–" if layer[key] is None else f"{layer[key]:,}"
+                for key in ("neurons", "unstable", "always_on", "always_off")
+            ),
+            f"{layer['mean_width']:.4f}",
+            "–" if layer["seconds"] is None else f"{layer['seconds']:.2f}",
+        )
+    unstable = sum(layer["unstable"] or 0 for layer in layers)
+    neurons = sum(layer["neurons"] for layer in layers if layer["unstable"] is not None)
+    say(drawn, "", f"{unstable} of {neurons} neurons unstable; {seconds:.2f} s")
+    if stopped:
+        say(
+            Text.assemble(
+                ("STOPPED", "bold yellow"),
+                ": every bound holds, but not all are as tight as the method makes them.",
+            )
+        )

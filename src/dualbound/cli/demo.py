@@ -1,0 +1,62 @@
+"""``dualbound demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+import dualbound
+from dualbound.cli import exit_codes
+from dualbound.cli.outputs import writable
+from dualbound.cli.progress import watching
+from dualbound.cli.streams import say
+from dualbound.cli.summaries import answer_rows, headline, listing, outputs_table
+from dualbound.report import SUFFIXES, save_picture
+
+MODEL, IMAGE, RATIO = "dnn1", "sample:0", 1.2
+
+
+def demo(
+    save_image: Annotated[
+        Path, typer.Option(metavar="FILE.png", help="Where the picture goes.")
+    ] = Path("demo.png"),
+) -> int:
+    """Find and prove the nearest adversary of an embedded digit, and draw it (some seconds)."""
+    writable(save_image, "A picture", SUFFIXES)
+    network = dualbound.load(MODEL)
+    image = dualbound.load_image(IMAGE, network.input_shape)
+    before = dualbound.classify(network, image.pixels)
+    target = (before.label + 5) % 10
+    criterion = dualbound.Targeted(target, ratio=RATIO)
+    say(
+        Text.assemble(
+            f"{MODEL} reads a handwritten digit and answers ",
+            (str(before.label), "bold"),
+            ". What is the smallest change of its pixels after\nwhich it answers ",
+            (str(target), "bold"),
+            f", by {RATIO:g} times every other output? And is that really the smallest?\n",
+        )
+    )
+    with watching("attack") as on_progress:
+        answer = dualbound.nearest(network, image.pixels, criterion, on_progress=on_progress)
+    say(headline(answer, criterion), listing(answer_rows(answer, criterion, image, MODEL)), "")
+    if answer.witness is not None:
+        found = answer.witness
+        say(outputs_table(before.outputs, found.outputs, before.label, found.label), "")
+        save_picture(save_image, image.pixels, answer, model=MODEL)
+        say(Text.assemble("The picture is in ", (str(save_image), "bold"), "."))
+    command = f"dualbound nearest {MODEL} {IMAGE} --target {target} --ratio {RATIO:g}"
+    say(
+        Text.assemble(
+            "\nTry next:\n",
+            f"  {command} --json\n",
+            f"  dualbound nearest {MODEL} sample:2 --target 6 --norm linf --save-image 6.png\n",
+            f"  dualbound bounds {MODEL} --method milp\n",
+            "  dualbound info dnn5\n",
+            "  dualbound nearest --help",
+        )
+    )
+    return exit_codes.OF_STATUS[answer.status]

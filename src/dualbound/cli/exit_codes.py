@@ -1,0 +1,20 @@
+"""Exit codes: how the question ended, as ``grep`` and ``diff`` have it."""
+
+from __future__ import annotations
+
+from dualbound.queries import Status
+
+ANSWERED = 0
+INFEASIBLE = 1
+BAD_INPUT = 2
+OPEN = 3
+INTERNAL = 70
+INTERRUPTED = 130
+READER_GONE = 141  # what a shell reports for a program that SIGPIPE ended
+
+OF_STATUS = {
+    Status.OPTIMAL: ANSWERED,
+    Status.INFEASIBLE: INFEASIBLE,
+    Status.FEASIBLE: OPEN,
+    Status.UNKNOWN: OPEN,
+}

@@ -1,0 +1,180 @@
+"""``dualbound nearest``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dualbound import queries
+from dualbound.cli import exit_codes, options
+from dualbound.cli.inputs import input_box, read_image, read_mask, read_model
+from dualbound.cli.outputs import save_array, writable
+from dualbound.cli.progress import watching
+from dualbound.cli.records import about, answer_record, numbers
+from dualbound.cli.streams import say, say_json
+from dualbound.cli.summaries import answer_rows, headline, listing
+from dualbound.criterion import Targeted
+from dualbound.data.images import Image
+from dualbound.errors import InvalidInput, OutputError
+from dualbound.limits import Limits
+from dualbound.queries import Answer
+from dualbound.queries.nearest import DEFAULT_GAP
+from dualbound.report import SUFFIXES, save_picture
+from dualbound.search import Milp
+
+INLINE = "inline"
+
+
+def nearest(
+    model: options.ModelName,
+    image: options.ImageName,
+    target: Annotated[
+        int,
+        typer.Option("--target", "-t", metavar="LABEL", help="What the network shall answer."),
+    ],
+    ratio: Annotated[
+        float | None,
+        typer.Option(
+            metavar="R",
+            help="Its output is R times every other one, and positive.",
+            show_default=False,
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            metavar="M", help="Its output is M above every other one.", show_default="0.0001"
+        ),
+    ] = None,
+    norm: options.NormName = "l1",
+    cap: Annotated[
+        float | None,
+        typer.Option(metavar="C", help="No input moves by more than C.", show_default=False),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IMAGE",
+            help="Only inputs that are not 0 in it may change.",
+            show_default=False,
+        ),
+    ] = None,
+    range_: options.InputRange = (0.0, 1.0),
+    gap: Annotated[
+        float, typer.Option(metavar="G", help="Relative gap that counts as proved.")
+    ] = DEFAULT_GAP,
+    time_limit: options.TimeLimit = None,
+    engine: Annotated[str, typer.Option(metavar="milp", help="How the query is solved.")] = "milp",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            metavar="margin|direct",
+            help="Prove the margin negative in ever smaller balls, or minimise the distance in "
+            "one program (slow, the form of the papers).",
+        ),
+    ] = "margin",
+    solver: options.SolverName = "highs",
+    formulation: Annotated[
+        str, typer.Option(metavar="bigm|fischetti-jo", help="Of the rectifiers.")
+    ] = "bigm",
+    json: options.Json = False,
+    witness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.npy|inline",
+            help="Where the input found goes: a file, or into the JSON object.",
+            show_default=False,
+        ),
+    ] = None,
+    save_image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw original, adversary and change (.png, .pdf or .svg).",
+            show_default=False,
+        ),
+    ] = None,
+) -> int:
+    """Find the nearest input that the network answers with LABEL, and prove that none is nearer.
+
+    Ctrl-C and the time limit stop with the best answer so far.
+
+    Exit codes: 0 proved; 1 proved that there is none; 2 bad usage or bad input;
+    3 stopped with the answer open.
+    """
+    criterion = Targeted(target, ratio=ratio, margin=margin)
+    if engine != Milp.name:
+        raise InvalidInput(f"Unknown engine {engine!r}; known is {Milp.name}.")
+    how = Milp(strategy=strategy, solver=solver, formulation=formulation)
+    limits = Limits(time_limit)
+    _check_outputs(witness, save_image, json=json)
+    network = read_model(model)
+    start = read_image(image, network)
+    changeable = None if mask is None else read_mask(mask, network)
+    with watching("reading") as on_progress:
+        answer = queries.nearest(
+            network,
+            start.pixels,
+            criterion,
+            norm=norm,
+            region=input_box(range_, network),
+            cap=cap,
+            mask=changeable,
+            gap=gap,
+            engine=how,
+            limits=limits,
+            on_progress=on_progress,
+        )
+    saved, failed = _save(answer, start, model, witness, save_image)
+    if json:
+        found = answer.witness
+        inline = numbers(found.x) if found is not None and witness == INLINE else None
+        place = witness if witness in saved else None
+        say_json(
+            about("nearest", model, network)
+            | answer_record(answer, criterion, image=image, witness=inline or place)
+        )
+    else:
+        rows = answer_rows(answer, criterion, start, model)
+        rows += [("saved", ", ".join(saved))] if saved else []
+        say(headline(answer, criterion), listing(rows))
+    if failed:
+        raise OutputError(" ".join(failed))
+    return exit_codes.OF_STATUS[answer.status]
+
+
+def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:
+    if witness == INLINE and not json:
+        raise InvalidInput(
+            "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
+        )
+    if witness is not None and witness != INLINE:
+        writable(Path(witness), "A witness", (".npy",))
+    if picture is not None:
+        writable(picture, "A picture", SUFFIXES)
+
+
+def _save(
+    answer: Answer, start: Image, model: str, witness: str | None, picture: Path | None
+) -> tuple[list[str], list[str]]:
+    """What was saved, and why the rest was not: an answer is never lost to a full disk."""
+    saved: list[str] = []
+    failed: list[str] = []
+    found = answer.witness
+    if found is None:
+        return saved, failed
+    try:
+        if witness is not None and witness != INLINE:
+            save_array(Path(witness), found.x)
+            saved.append(witness)
+    except OutputError as error:
+        failed.append(str(error))
+    try:
+        if picture is not None:
+            save_picture(picture, start.pixels, answer, model=model)
+            saved.append(str(picture))
+    except OutputError as error:
+        failed.append(str(error))
+    return saved, failed

@@ -1,0 +1,56 @@
+"""Arguments and options that commands share: one spelling, one help text."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dualbound.data import networks
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="An .onnx file, or an embedded network: dnn1 … dnn5, mlp-50-20, mlp-64-64.",
+        autocompletion=networks.names,
+        show_default=False,
+    ),
+]
+ImageName = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE",
+        help="sample:17 (embedded), mnist:test:17, a .npy, .csv, .png or .jpg file, or - for "
+        "numbers from standard input.",
+        show_default=False,
+    ),
+]
+OptionalImageName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[IMAGE]",
+        help="Centre of a ball, see --radius; without it the whole box is looked at.",
+        show_default=False,
+    ),
+]
+NormName = Annotated[
+    str, typer.Option("--norm", metavar="l1|linf", help="Sum of changes, or largest change.")
+]
+InputRange = Annotated[
+    tuple[float, float],
+    typer.Option("--range", metavar="LOW HIGH", help="What every input lies between."),
+]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(
+        "--time-limit",
+        metavar="SECONDS",
+        help="Stop then, with the best answer so far.",
+        show_default=False,
+    ),
+]
+SolverName = Annotated[
+    str, typer.Option("--solver", metavar="highs|scip", help="Which solver proves.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]

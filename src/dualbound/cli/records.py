@@ -1,0 +1,64 @@
+"""Answers as JSON objects; every key is documented in ``docs/cli.md``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from dualbound.criterion import Targeted
+from dualbound.network import Network
+from dualbound.queries import Answer
+
+
+def about(query: str, model: str, network: Network) -> dict[str, object]:
+    """What every record says: the query, the model and its hash, the version."""
+    from dualbound import __version__
+
+    return {
+        "query": query,
+        "model": model,
+        "model_sha256": network.source.sha256 if network.source else None,
+        "version": __version__,
+    }
+
+
+def answer_record(
+    answer: Answer,
+    criterion: Targeted,
+    *,
+    image: str,
+    witness: str | list[float] | None,
+) -> dict[str, object]:
+    """The part of a nearest record that the answer gives; null where there is no such figure."""
+    found = answer.witness
+    return {
+        "status": answer.status.value,
+        "norm": answer.norm,
+        "value": answer.value,
+        "bound": finite(answer.bound),
+        "gap": answer.gap,
+        "label_before": answer.label_before,
+        "label_after": None if found is None else found.label,
+        "target": criterion.target,
+        "criterion": str(criterion),
+        "replayed": found is not None,
+        "seconds": answer.stats.seconds,
+        "engine": answer.stats.engine,
+        "solver": answer.stats.solver,
+        "nodes": answer.stats.nodes,
+        "unstable": answer.stats.unstable,
+        "witness": witness,
+        "image": image,
+        "note": answer.note or None,
+    }
+
+
+def finite(value: float | None) -> float | None:
+    """The number, or None for what JSON cannot say."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def numbers(array: np.ndarray) -> list[float]:
+    """A flat list of the entries."""
+    return [float(value) for value in array.reshape(-1)]

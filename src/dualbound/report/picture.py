@@ -1,0 +1,203 @@
+"""A picture of a witness: the original, the adversary, and the signed change between them."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.errors import InvalidInput, OutputError
+from dualbound.queries import Answer, Status
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".pdf", ".svg")
+
+_INK, _QUIET, _RULE = "#1b1f24", "#6b7280", "#d5d9e0"
+_UP, _DOWN = "#b2182b", "#2166ac"  # the ends of the colour map RdBu, red for more
+CHANGED = 1e-6
+"""An input that moved by no more than this is not counted as changed."""
+
+_MANY = 80
+"""Changes of more inputs than this are drawn as lines without room between."""
+
+
+def save_picture(
+    path: Path | str,
+    original: Float[np.ndarray, "..."],
+    answer: Answer,
+    *,
+    model: str = "",
+) -> None:
+    """Draw original, adversary and change side by side, with labels, distance and proof.
+
+    Images are ``(28, 28)``, ``(1, 28, 28)``, flat squares, or colour ``(3, H, W)``; the change of
+    a colour pixel is that of its most changed channel. Of other inputs the changes are drawn as
+    bars.
+
+    Args:
+        path: ``.png``, ``.pdf`` or ``.svg``.
+        original: the input that was asked about.
+        answer: of `dualbound.nearest`, with a witness.
+        model: its name, for the caption.
+
+    Raises:
+        InvalidInput: the answer has no witness.
+        OutputError: another suffix, or the file cannot be written.
+    """
+    path = Path(path)
+    if answer.witness is None:
+        raise InvalidInput("There is no witness to draw.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"A picture is written as {' or '.join(SUFFIXES)}, found {path.name!r}.")
+    before, after = np.asarray(original, dtype=float), answer.witness.x
+    pixels = as_image(before)
+    figure = (
+        _bars(before.reshape(-1), after.reshape(-1))
+        if pixels is None
+        else _panels(pixels, as_image(after.reshape(before.shape)), answer)
+    )
+    _caption(figure, answer, model)
+    held = io.BytesIO()
+    figure.savefig(held, format=path.suffix.lower()[1:], dpi=200, facecolor="white")
+    try:
+        path.write_bytes(held.getvalue())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def as_image(x: np.ndarray) -> np.ndarray | None:
+    """Height x width, or height x width x 3, or None for what is no image.
+
+    >>> as_image(np.zeros((1, 28, 28))).shape, as_image(np.zeros(784)).shape
+    ((28, 28), (28, 28))
+    >>> as_image(np.zeros((3, 8, 9))).shape, as_image(np.zeros(5))
+    ((8, 9, 3), None)
+    """
+    while x.ndim > 1 and x.shape[0] == 1:
+        x = x[0]
+    if x.ndim == 1:
+        side = math.isqrt(x.size)
+        return x.reshape(side, side) if side * side == x.size and side > 3 else None
+    if x.ndim == 2:
+        return x
+    if x.ndim == 3 and x.shape[0] == 3:
+        return x.transpose(1, 2, 0)
+    if x.ndim == 3 and x.shape[2] in (1, 3):
+        return x[..., 0] if x.shape[2] == 1 else x
+    return None
+
+
+def signed_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """One number a pixel: its change, of a colour pixel that of its most changed channel."""
+    change = after - before
+    if change.ndim == 2:
+        return change
+    most = np.abs(change).argmax(axis=2)[..., None]
+    return np.take_along_axis(change, most, axis=2)[..., 0]
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _panels(before: np.ndarray, after: np.ndarray | None, answer: Answer) -> Figure:
+    if after is None or answer.witness is None:
+        raise InvalidInput("The witness has another shape than the original.")
+    figure = _figure(9.6, 4.25)
+    grid = figure.add_gridspec(1, 3, left=0.03, right=0.91, top=0.745, bottom=0.05, wspace=0.08)
+    axes = [figure.add_subplot(grid[0, k]) for k in range(3)]
+    titles = (
+        ("original", f"answered {answer.label_before}"),
+        ("adversary", f"answered {answer.witness.label}"),
+        ("change", _count(signed_change(before, after))),
+    )
+    for ax, (name, what) in zip(axes, titles, strict=True):
+        _frame(ax, name, what)
+    for ax, image in zip(axes, (before, after), strict=False):
+        ax.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    _draw_change(figure, axes[2], axes[2].inset_axes((1.06, 0, 0.045, 1)), before, after)
+    return figure
+
+
+def _draw_change(
+    figure: Figure, ax: Axes, bar: Axes, before: np.ndarray, after: np.ndarray
+) -> None:
+    change = signed_change(before, after)
+    most = float(np.abs(change).max()) or 1.0
+    grey = before if before.ndim == 2 else before.mean(axis=2)
+    ax.imshow(grey.clip(0, 1), cmap="Greys", vmin=0, vmax=7, interpolation="nearest")
+    shown = np.ma.masked_where(np.abs(change) <= CHANGED, change)
+    colours = ax.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
+    scale = figure.colorbar(colours, cax=bar)
+    scale.set_ticks([-most, 0.0, most], labels=[f"−{most:.2f}", "0", f"+{most:.2f}"])
+    scale.outline.set_visible(False)
+    bar.tick_params(labelsize=9, length=0, colors=_QUIET)
+
+
+def _bars(before: np.ndarray, after: np.ndarray) -> Figure:
+    figure = _figure(9.6, 4.3)
+    change, at = after - before, np.arange(before.size)
+    top, bottom = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"left": 0.08, "right": 0.98, "top": 0.76, "bottom": 0.1}
+    )
+    size = 6.0 if before.size <= _MANY else 2.0
+    top.plot(at, before, "o", color=_QUIET, fillstyle="none", markersize=size, label="original")
+    top.plot(at, after, "o", color=_INK, markersize=size / 2, label="adversary")
+    top.legend(
+        frameon=False, fontsize=9, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0
+    )
+    colours = np.where(change > 0, _UP, _DOWN)
+    bottom.bar(at, change, width=0.7 if before.size <= _MANY else 1.0, color=colours)
+    bottom.axhline(0, color=_RULE, linewidth=1)
+    for ax, name in ((top, "value"), (bottom, "change")):
+        ax.set_ylabel(name, fontsize=10, color=_QUIET)
+        ax.tick_params(labelsize=9, colors=_QUIET, length=0)
+        for side in ax.spines.values():
+            side.set_visible(False)
+    if before.size <= 30:
+        bottom.set_xticks(at)
+    return figure
+
+
+def _count(change: np.ndarray) -> str:
+    count = int((np.abs(change) > CHANGED).sum())
+    return f"{count} pixel{'' if count == 1 else 's'}"
+
+
+def _frame(ax: Axes, name: str, what: str) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    for side in ax.spines.values():
+        side.set_color(_RULE)
+    ax.set_title(name, loc="left", fontsize=10, color=_QUIET, pad=6)
+    ax.set_title(what, loc="right", fontsize=10, color=_INK, fontweight="bold", pad=6)
+
+
+def _caption(figure: Figure, answer: Answer, model: str) -> None:
+    found = answer.witness
+    if found is None:
+        return
+    norm = {"l1": "L1", "linf": "L∞"}.get(answer.norm, answer.norm)
+    bound = f"{math.floor(answer.bound * 1e4) / 1e4:.4f}"
+    of = f" of {model}" if model else ""
+    if answer.status is Status.OPTIMAL:
+        proof = f"proved: no input within {bound} reaches label {found.label}"
+        head = f"From {answer.label_before} to {found.label}: the nearest adversary{of}"
+    else:
+        proof = f"proved so far: no input within {bound} reaches label {found.label}"
+        head = f"From {answer.label_before} to {found.label}: the best adversary so far{of}"
+    figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
+    line = f"{norm} distance {found.distance:.4f}   ·   {proof}"
+    figure.text(0.03, 0.855, line, fontsize=10.5, color=_QUIET, va="center")
