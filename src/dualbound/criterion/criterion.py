@@ -22,7 +22,7 @@ class Criterion(ABC):
     def slack(self, outputs: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b"]:
         """The smallest ``A·o - b``: at least 0 where the criterion is reached."""
         a, b = self.rows(outputs.shape[-1])
-        return (outputs @ a.T - b).min(axis=-1)
+        return np.asarray((outputs @ a.T - b).min(axis=-1))
 
     @abstractmethod
     def classified(self, outputs: Float[np.ndarray, " m"]) -> bool:

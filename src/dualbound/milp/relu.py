@@ -118,7 +118,7 @@ def equal_rows(
 ) -> None:
     """Add the rows ``sum of signs·columns = pre`` for the chosen entries of ``pre``."""
     indices, values = [], []
-    for k, j in enumerate(chosen):
+    for k, j in enumerate(chosen.tolist()):
         read, coefficients = pre.row(j)
         indices.append(np.concatenate([[column[k] for column in columns], read]))
         values.append(np.concatenate([signs, -coefficients]))

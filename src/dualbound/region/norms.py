@@ -54,7 +54,7 @@ class L1(Norm):
 
     def distance(self, x: Float[np.ndarray, "*b n"], center: Float[np.ndarray, " n"]) -> np.ndarray:
         """``sum |x - center|``."""
-        return np.abs(x - center).sum(axis=-1)
+        return np.asarray(np.abs(x - center).sum(axis=-1))
 
     def ball(self, center: Float[np.ndarray, " n"], radius: float, box: Box) -> Region:
         """An `L1Ball`."""
@@ -76,7 +76,7 @@ class LInf(Norm):
 
     def distance(self, x: Float[np.ndarray, "*b n"], center: Float[np.ndarray, " n"]) -> np.ndarray:
         """``max |x - center|``."""
-        return np.abs(x - center).max(axis=-1)
+        return np.asarray(np.abs(x - center).max(axis=-1))
 
     def ball(self, center: Float[np.ndarray, " n"], radius: float, box: Box) -> Region:
         """A smaller box."""

@@ -114,7 +114,8 @@ class _Run:
         retreat = 1.0
         while not known.clock.expired and retreat > 0.5:
             radius = min(known.value * (1 - self.gap), furthest) * retreat
-            if radius <= known.bound:
+            unsearched = known.x is None and radius == furthest  # maybe 0: a box of one point
+            if radius <= known.bound and not unsearched:
                 return
             excluded, x = self._look_inside(radius)
             if excluded:

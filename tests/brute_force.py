@@ -1,0 +1,325 @@
+"""The truth about tiny networks: every activation pattern in turn, a linear program each.
+
+Nothing of dualbound is used here, so that an error there cannot hide itself. On one pattern the
+network is affine, and the points that have the pattern are a polytope (closed: on a common face two
+patterns agree about every value). What holds on all polytopes that are not empty holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linprog
+
+TOLERANCE = 1e-10
+"""Feasibility tolerance of the linear programs, the smallest that HiGHS accepts."""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A chain of affine maps with a rectifier after each but the last, or after each."""
+
+    weights: Sequence[np.ndarray]
+    biases: Sequence[np.ndarray]
+    final_relu: bool = False
+
+    @property
+    def inputs(self) -> int:
+        return self.weights[0].shape[1]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.biases[-1])
+
+    def rectified(self, layer: int) -> bool:
+        return self.final_relu or layer < len(self.weights) - 1
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = weight @ x + bias
+            if self.rectified(layer):
+                x = np.where(x > 0, x, 0.0)
+        return x
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Inputs in a box, and within an L1 distance of a centre if one is given."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    center: np.ndarray | None = None
+    radius: float = np.inf
+
+
+class Wish(NamedTuple):
+    """Outputs at which label ``target`` wins by a ratio (with a floor) or by a margin."""
+
+    target: int
+    ratio: float | None = None
+    margin: float | None = None
+    floor: float = 1e-3
+
+    def rows(self, outputs: int) -> tuple[np.ndarray, np.ndarray]:
+        """``G`` and ``h`` such that the wish is ``G·o <= h``."""
+        left, right = [], []
+        for j in range(outputs):
+            row = np.zeros(outputs)
+            row[self.target] = -1.0
+            if j == self.target:
+                if self.ratio is None:
+                    continue
+                right.append(-self.floor)
+            else:
+                row[j] = 1.0 if self.ratio is None else self.ratio
+                right.append(0.0 if self.margin is None else -self.margin)
+            left.append(row)
+        return np.array(left), np.array(right)
+
+
+class Lift:
+    """Columns ``x, d, t`` with ``|x - center| <= d <= t`` beside the box and the ball."""
+
+    def __init__(self, allowed: Allowed) -> None:
+        n = len(allowed.lower)
+        self.n = n
+        self.bounds = [*zip(allowed.lower, allowed.upper, strict=True)]
+        center = allowed.center
+        if center is None:
+            self.columns, self.left, self.right = n, np.zeros((0, n)), np.zeros(0)
+            return
+        self.columns = 2 * n + 1
+        self.bounds += [(0.0, None)] * (n + 1)
+        eye, zero = np.eye(n), np.zeros((n, 1))
+        parts = [
+            np.hstack([eye, -eye, zero]),
+            np.hstack([-eye, -eye, zero]),
+            np.hstack([np.zeros((n, n)), eye, zero - 1]),
+        ]
+        right = [center, -center, np.zeros(n)]
+        if np.isfinite(allowed.radius):
+            parts.append(np.concatenate([np.zeros(n), np.ones(n), [0.0]])[None])
+            right.append(np.array([allowed.radius]))
+        self.left, self.right = np.vstack(parts), np.concatenate(right)
+
+    def minimum(self, cost: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
+        """The least ``cost · columns`` with ``left · x <= right``; infinity if there is none."""
+        wide = np.zeros((len(left), self.columns))
+        wide[:, : self.n] = left
+        full = np.zeros(self.columns)
+        full[: len(cost)] = cost
+        solved = linprog(
+            full,
+            A_ub=np.vstack([self.left, wide]),
+            b_ub=np.concatenate([self.right, right]),
+            bounds=self.bounds,
+            method="highs",
+            options={
+                "primal_feasibility_tolerance": TOLERANCE,
+                "dual_feasibility_tolerance": TOLERANCE,
+                "presolve": False,
+            },
+        )
+        if solved.status == 2:
+            return np.inf
+        if solved.status != 0:
+            raise RuntimeError(f"The linear program was not solved: {solved.message}")
+        return float(solved.fun)
+
+
+class Cell(NamedTuple):
+    """A polytope ``left·x <= right`` on which everything up to a layer is ``weight·x + bias``."""
+
+    left: np.ndarray
+    right: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+def cells(tiny: Tiny, lift: Lift) -> Iterator[tuple[int, Cell]]:
+    """Every layer's pre-activations on every pattern before it, and last the outputs.
+
+    Layers count from 0; the outputs come with the number of layers.
+    """
+    n = tiny.inputs
+    start = Cell(np.zeros((0, n)), np.zeros(0), np.eye(n), np.zeros(n))
+    yield from _from_layer(tiny, lift, 0, start)
+
+
+def _from_layer(tiny: Tiny, lift: Lift, layer: int, cell: Cell) -> Iterator[tuple[int, Cell]]:
+    if layer == len(tiny.weights):
+        yield layer, cell
+        return
+    weight = tiny.weights[layer] @ cell.weight
+    bias = tiny.weights[layer] @ cell.bias + tiny.biases[layer]
+    cell = Cell(cell.left, cell.right, weight, bias)
+    yield layer, cell
+    if not tiny.rectified(layer):
+        yield from _from_layer(tiny, lift, layer + 1, cell)
+        return
+    for left, right, active in _signs(lift, cell, 0):
+        rectified = Cell(left, right, weight * active[:, None], bias * active)
+        yield from _from_layer(tiny, lift, layer + 1, rectified)
+
+
+def _signs(
+    lift: Lift, cell: Cell, neuron: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Every way to choose the signs of a layer's neurons from one on that leaves a point."""
+    if neuron == len(cell.bias):
+        yield cell.left, cell.right, np.zeros(0)
+        return
+    row, constant = cell.weight[neuron], cell.bias[neuron]
+    low, high = np.array(lift.bounds[: lift.n], dtype=float).T
+    least = np.minimum(row * low, row * high).sum() + constant
+    most = np.maximum(row * low, row * high).sum() + constant
+    for active in (True, False):
+        if active and least > 0:
+            chosen = cell  # The whole box has this sign: no row needed.
+        elif (active and most < 0) or (not active and least > 0):
+            continue
+        elif not active and most < 0:
+            chosen = cell
+        else:
+            sign = 1.0 if active else -1.0
+            left = np.vstack([cell.left, -sign * row])
+            right = np.append(cell.right, sign * constant)
+            if lift.minimum(np.zeros(lift.n), left, right) == np.inf:
+                continue
+            chosen = cell._replace(left=left, right=right)
+        for left, right, others in _signs(lift, chosen, neuron + 1):
+            yield left, right, np.concatenate([[float(active)], others])
+
+
+def nearest_distance(
+    tiny: Tiny, center: np.ndarray, wish: Wish, norm: str, lower: np.ndarray, upper: np.ndarray
+) -> float:
+    """The distance of the nearest input of the box that gets its wish; infinity if none does."""
+    n = tiny.inputs
+    measured = Lift(Allowed(lower, upper, center))
+    plain = Lift(Allowed(lower, upper))
+    cost = np.zeros(2 * n + 1)
+    if norm == "l1":
+        cost[n : 2 * n] = 1.0
+    elif norm == "linf":
+        cost[2 * n] = 1.0
+    else:
+        raise ValueError(norm)
+    wanted, limit = wish.rows(tiny.outputs)
+    best = np.inf
+    for layer, cell in cells(tiny, plain):
+        if layer == len(tiny.weights):
+            left = np.vstack([cell.left, wanted @ cell.weight])
+            right = np.concatenate([cell.right, limit - wanted @ cell.bias])
+            best = min(best, measured.minimum(cost, left, right))
+    return best
+
+
+def exact_bounds(tiny: Tiny, allowed: Allowed) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The least and the greatest pre-activation of every neuron of every layer."""
+    lift = Lift(allowed)
+    found = [(np.full(len(b), np.inf), np.full(len(b), -np.inf)) for b in tiny.biases]
+    for layer, cell in cells(tiny, lift):
+        if layer < len(found):
+            low, high = found[layer]
+            for j, (row, constant) in enumerate(zip(cell.weight, cell.bias, strict=True)):
+                low[j] = min(low[j], lift.minimum(row, cell.left, cell.right) + constant)
+                high[j] = max(high[j], constant - lift.minimum(-row, cell.left, cell.right))
+    return found
+
+
+def random_tiny(rng: np.random.Generator) -> Tiny:
+    """2-4 inputs, 1-3 hidden layers of 1-4 neurons, 2-3 outputs, and now and then a nasty trait.
+
+    Traits: a final rectifier, a dead neuron, a duplicated neuron, a neuron of zeros, and small
+    integers and halves for weights, which make ties.
+    """
+    hidden = rng.integers(1, 4)
+    width = 5 - hidden  # At most 4, 6 or 6 neurons: the patterns are all enumerated.
+    sizes = [rng.integers(2, 5), *rng.integers(1, width + 1, hidden), rng.integers(2, 4)]
+    if rng.random() < 0.1:
+        sizes[1:-1] = rng.integers(3, 5, min(hidden, 2)).tolist()
+    if rng.random() < 0.25:
+        weights = [rng.integers(-4, 5, (m, n)) / 2 for n, m in _pairs(sizes)]
+        biases = [rng.integers(-2, 3, m) / 2 for m in sizes[1:]]
+    else:
+        weights = [rng.normal(size=(m, n)) * 1.5 for n, m in _pairs(sizes)]
+        biases = [rng.normal(size=m) * 0.5 for m in sizes[1:]]
+    for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
+        at, trait = rng.integers(len(bias)), rng.random()
+        if trait < 0.1:
+            bias[at] = -20.0
+        elif trait < 0.2:
+            weight[at], bias[at] = weight[0], bias[0]
+        elif trait < 0.3:
+            weight[at] = 0.0
+    return Tiny(weights, biases, final_relu=bool(rng.random() < 0.2))
+
+
+def _pairs(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    return list(pairwise(sizes))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A nearest question about a tiny network, in plain arrays."""
+
+    tiny: Tiny
+    lower: np.ndarray
+    upper: np.ndarray
+    center: np.ndarray
+    cap: float | np.ndarray | None
+    mask: np.ndarray | None
+    wish: Wish
+    norm: str
+
+    @property
+    def room(self) -> tuple[np.ndarray, np.ndarray]:
+        """The box with cap and mask applied."""
+        allowed = np.full(len(self.center), np.inf if self.cap is None else self.cap)
+        if self.mask is not None:
+            allowed = np.where(self.mask, allowed, 0.0)
+        return (
+            np.maximum(self.lower, self.center - allowed),
+            np.minimum(self.upper, self.center + allowed),
+        )
+
+    def distance(self) -> float:
+        """Of the nearest input that gets the wish; infinity if none does."""
+        return nearest_distance(self.tiny, self.center, self.wish, self.norm, *self.room)
+
+
+def random_case(seed: int) -> Case:
+    """Four in five have an answer: others are drawn until a random point gets its wish."""
+    rng = np.random.default_rng(seed)
+    norm = str(rng.choice(["l1", "linf"]))
+    by_ratio, hopeful = rng.random() < 0.5, rng.random() < 0.8
+    ratio = float(rng.choice([1.05, 1.2, 2.0])) if by_ratio else None
+    margin = None if by_ratio else float(rng.choice([1e-4, 0.01, 0.3]))
+    for _ in range(60):
+        tiny = random_tiny(rng)
+        n = tiny.inputs
+        lower, upper = np.zeros(n), np.ones(n)
+        if rng.random() < 0.3:
+            lower = rng.uniform(-2, 0, n)
+            upper = lower + rng.uniform(0.5, 3, n)
+        center = rng.uniform(lower, upper)
+        if rng.random() < 0.4:
+            bound = np.where(rng.random(n) < 0.5, lower, upper)
+            center = np.where(rng.random(n) < 0.5, bound, center)
+        cap = None
+        if rng.random() < 0.25:
+            cap = float(rng.uniform(0.1, 0.8)) if rng.random() < 0.5 else rng.uniform(0, 1, n)
+        mask = rng.random(n) < 0.6 if rng.random() < 0.2 else None
+        others = np.delete(np.arange(tiny.outputs), np.argmax(tiny(center)))
+        wish = Wish(int(rng.choice(others)), ratio, margin)
+        case = Case(tiny, lower, upper, center, cap, mask, wish, norm)
+        wanted, limit = wish.rows(tiny.outputs)
+        points = rng.uniform(*case.room, (20, n))
+        if not hopeful or any(np.all(wanted @ tiny(point) <= limit) for point in points):
+            break
+    return case
