@@ -70,13 +70,13 @@ class Bounds:
         for name, low in self.lower.items():
             value = values[name]
             slack = 1e-7 * (1.0 + np.abs(value).max(axis=0, initial=0.0))
-            outside = (value < low - slack) | (value > self.upper[name] + slack)
-            if outside.any():
-                point, neuron = (int(i) for i in np.argwhere(outside)[0])
+            inside = (value >= low - slack) & (value <= self.upper[name] + slack)
+            if not inside.all():  # NaN is not inside
+                point, neuron = (int(i) for i in np.argwhere(~inside)[0])
                 raise SoundnessError(
                     f"Node {name!r}, neuron {neuron}: a point of the region has the value "
-                    f"{value[point, neuron]!r}, outside the claimed bounds "
-                    f"[{low[neuron]!r}, {self.upper[name][neuron]!r}]. "
+                    f"{float(value[point, neuron])!r}, outside the claimed bounds "
+                    f"[{float(low[neuron])!r}, {float(self.upper[name][neuron])!r}]. "
                     "No figure of this run can be trusted; please report it."
                 )
 
@@ -96,10 +96,11 @@ def relaxed(
 
 
 def _check_order(name: str, low: np.ndarray, high: np.ndarray) -> None:
-    crossed = low - high > 1e-6 * (1 + np.abs(low))
+    crossed = ~(low - high <= 1e-6 * (1 + np.abs(low)))  # NaN is no bound
     if crossed.any():
         at = int(np.argmax(crossed))
         raise SoundnessError(
-            f"Node {name!r}, neuron {at}: one method proves at least {low[at]!r}, another at most "
-            f"{high[at]!r}. No figure of this run can be trusted; please report it."
+            f"Node {name!r}, neuron {at}: one method proves at least {float(low[at])!r}, "
+            f"another at most {float(high[at])!r}. No figure of this run can be trusted; please "
+            "report it."
         )
