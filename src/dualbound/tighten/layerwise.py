@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from dualbound.bounds import Bounds, crown
 from dualbound.bounds.layer_bounds import relaxed
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock, Limits
 from dualbound.milp import Program, encode, lagrangian_bound
 from dualbound.network.graph import Affine, Network
@@ -119,6 +119,11 @@ class Layerwise:
         found = np.array(
             _minima(program, signed, limit, solver_named(self.solver), self.workers, clock)
         ).reshape(-1, 2)
+        if np.any(found == np.inf):
+            raise SoundnessError(
+                f"Node {name!r}: the solver claims that the region has no points, but it has. "
+                "No figure of this run can be trusted; please report it."
+            )
         low, high = bounds.lower[name].copy(), bounds.upper[name].copy()
         below, above = found[:, 0] + value.constant[chosen], value.constant[chosen] - found[:, 1]
         if mixed:
@@ -127,7 +132,7 @@ class Layerwise:
         below, above = relaxed(below, above)
         low[chosen] = np.maximum(low[chosen], below)
         high[chosen] = np.minimum(high[chosen], above)
-        return np.minimum(low, high), np.maximum(low, high)
+        return low, high  # Whether they contradict each other is for `Bounds.intersect` to say.
 
 
 def _minima(
