@@ -15,14 +15,14 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.bounds.interval import interval
+from dualbound.bounds.interval import one_node
 from dualbound.bounds.layer_bounds import Bounds, relaxed
 from dualbound.network.graph import Affine, Input, Network, Relu
 from dualbound.region import Region
 
 
 def crown(network: Network, region: Region, known: Bounds | None = None) -> Bounds:
-    """CROWN bounds of every pre-activation and of the output, each from those before it.
+    """CROWN bounds of every affine node, each from those before it.
 
     Args:
         network: any.
@@ -40,16 +40,33 @@ def crown(network: Network, region: Region, known: Bounds | None = None) -> Boun
     >>> bounds.upper["affine2"].round(6)
     array([1.])
     """
-    bounds = interval(network, region, known)
+    bounds = known or Bounds({}, {})
     for node in network.nodes:
-        if not isinstance(node.op, Affine) or node.reads[0] == network.input:
-            continue
-        eye = np.eye(node.size)
-        both = maximum(network, region, bounds, node.name, np.vstack([eye, -eye]))
-        low, high = relaxed(-both[node.size :], both[: node.size])
-        bounds = bounds.intersect(Bounds({node.name: low}, {node.name: high}))
-        bounds = interval(network, region, bounds)
+        bounds = bounds.intersect(one_node(network, region, bounds, node))
+        if isinstance(node.op, Affine) and node.reads[0] != network.input:
+            everything = np.arange(node.size)
+            bounds = bounds.intersect(backward(network, region, bounds, node.name, everything))
     return bounds
+
+
+def backward(
+    network: Network, region: Region, bounds: Bounds, name: str, chosen: np.ndarray
+) -> Bounds:
+    """CROWN bounds of some neurons of one affine node; the others keep the bounds they have.
+
+    Args:
+        network: any.
+        region: of ``n`` inputs.
+        bounds: of this node and all pre-activations before it.
+        name: the node.
+        chosen: indices of its neurons.
+    """
+    rows = np.eye(network[name].size)[chosen]
+    both = maximum(network, region, bounds, name, np.vstack([rows, -rows]))
+    low, high = relaxed(-both[len(chosen) :], both[: len(chosen)])
+    lower, upper = bounds.lower[name].copy(), bounds.upper[name].copy()
+    lower[chosen], upper[chosen] = low, high
+    return Bounds({name: lower}, {name: upper})
 
 
 def maximum(
@@ -73,7 +90,7 @@ def maximum(
     """
     carried: dict[str, np.ndarray] = {name: directions}
     total = np.zeros(len(directions))
-    for node in reversed(network.up_to(name).nodes):
+    for node in reversed(network.nodes):
         coefficients = carried.pop(node.name, None)
         if coefficients is None:
             continue

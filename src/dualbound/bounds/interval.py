@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dualbound.bounds.layer_bounds import Bounds, relaxed
-from dualbound.network.graph import Affine, Input, Network, Relu
+from dualbound.network.graph import Affine, Input, Network, Node, Relu
 from dualbound.region import Region
 
 
@@ -31,21 +31,25 @@ def interval(network: Network, region: Region, known: Bounds | None = None) -> B
     """
     bounds = known or Bounds({}, {})
     for node in network.nodes:
-        match node.op:
-            case Input():
-                low, high = region.lower, region.upper
-            case Affine(weight, bias):
-                if node.reads[0] == network.input:
-                    both = region.support(np.vstack([weight, -weight]))
-                    low, high = bias - both[len(bias) :], bias + both[: len(bias)]
-                else:
-                    under, over = bounds.lower[node.reads[0]], bounds.upper[node.reads[0]]
-                    plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-                    low = plus @ under + minus @ over + bias
-                    high = plus @ over + minus @ under + bias
-                low, high = relaxed(low, high)
-            case Relu():
-                low = np.maximum(bounds.lower[node.reads[0]], 0.0)
-                high = np.maximum(bounds.upper[node.reads[0]], 0.0)
-        bounds = bounds.intersect(Bounds({node.name: low}, {node.name: high}))
+        bounds = bounds.intersect(one_node(network, region, bounds, node))
     return bounds
+
+
+def one_node(network: Network, region: Region, bounds: Bounds, node: Node) -> Bounds:
+    """Interval bounds of one node, from those of the node that it reads."""
+    match node.op:
+        case Input():
+            low, high = region.lower, region.upper
+        case Affine(weight, bias) if node.reads[0] == network.input:
+            both = region.support(np.vstack([weight, -weight]))
+            low, high = relaxed(bias - both[len(bias) :], bias + both[: len(bias)])
+        case Affine(weight, bias):
+            under, over = bounds.lower[node.reads[0]], bounds.upper[node.reads[0]]
+            plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
+            low, high = relaxed(
+                plus @ under + minus @ over + bias, plus @ over + minus @ under + bias
+            )
+        case Relu():
+            low = np.maximum(bounds.lower[node.reads[0]], 0.0)
+            high = np.maximum(bounds.upper[node.reads[0]], 0.0)
+    return Bounds({node.name: low}, {node.name: high})

@@ -67,12 +67,29 @@ class L1Ball(Region):
 
     def maximiser(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
         """A fractional knapsack: spend the radius on the largest entries first."""
-        order = np.argsort(-np.abs(directions), axis=1, kind="stable")
-        room = np.take_along_axis(self._room(directions), order, axis=1)
-        spent_before = np.cumsum(room, axis=1) - room
-        steps = np.empty_like(room)
-        np.put_along_axis(steps, order, np.clip(self._budget - spent_before, 0.0, room), axis=1)
-        return self._start + np.sign(directions) * steps
+        return self._start + np.sign(directions) * self._steps(directions)
+
+    def _steps(
+        self, directions: Float[np.ndarray, "k n"], largest: int = 64
+    ) -> Float[np.ndarray, "k n"]:
+        """How far each input moves. Usually few do, and no full sort is needed to find them."""
+        room = self._room(directions)
+        gain = np.where(room > 0, np.abs(directions), 0.0)
+        n = gain.shape[1]
+        if largest < n:
+            order = np.argpartition(gain, n - largest, axis=1)[:, n - largest :]
+            inner = np.argsort(-np.take_along_axis(gain, order, axis=1), axis=1, kind="stable")
+            order = np.take_along_axis(order, inner, axis=1)
+        else:
+            order = np.argsort(-gain, axis=1, kind="stable")
+        offered = np.take_along_axis(room, order, axis=1)
+        spent = np.cumsum(offered, axis=1)
+        if largest < n and np.any((spent[:, -1] < self._budget) & (gain > 0).any(axis=1)):
+            return self._steps(directions, n)
+        steps = np.zeros_like(room)
+        share = np.clip(self._budget - (spent - offered), 0.0, offered)
+        np.put_along_axis(steps, order, share, axis=1)
+        return steps
 
     def linear_form(self) -> LinearForm:
         """``x = x0 + p - n`` with one row ``sum(p + n) <= r``."""
