@@ -20,9 +20,10 @@ def lagrangian_bound(
         \ge \sum_i \left(y_i^+ r^-_i - y_i^- r^+_i\right)
         + \sum_j \min_{l_j \le v_j \le u_j} (c - A^\top y)_j v_j
 
-    Multipliers of wrong sign on a one-sided row are set to 0. The solver is trusted with nothing:
-    bad multipliers make the bound weak, never wrong. (Neumaier, Shcherbina, *Safe bounds in linear
-    and mixed-integer linear programming*, Math. Program. 99, 2004.) Columns need finite bounds
+    Multipliers of wrong sign on a one-sided row, or not finite, are set to 0. The solver is trusted
+    with nothing: bad multipliers make the bound weak, never wrong. (Neumaier, Shcherbina, *Safe
+    bounds in linear and mixed-integer linear programming*, Math. Program. 99, 2004.) Columns need
+    finite bounds
     wherever their reduced cost is not exactly 0, else the bound is minus infinity.
 
     Args:
@@ -39,7 +40,7 @@ def lagrangian_bound(
     >>> lagrangian_bound(builder.build(), np.array([-1.0]))
     -7.0
     """
-    y = multipliers
+    y = np.where(np.isfinite(multipliers), multipliers, 0.0)
     y = np.where((y > 0) & np.isinf(program.row_lower), 0.0, y)
     y = np.where((y < 0) & np.isinf(program.row_upper), 0.0, y)
     side = np.where(y > 0, program.row_lower, program.row_upper)

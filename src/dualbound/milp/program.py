@@ -24,8 +24,8 @@ class Program:
         InvalidInput: sizes that do not fit, NaN, or a lower bound above its upper bound.
 
     >>> builder = ProgramBuilder()
-    >>> x, y = builder.columns(["x", "y"], lower=0, upper=3, integer=True, cost=[-1, -2])
-    >>> builder.rows(["sum"], [[x, y]], [[1, 1]], upper=4)
+    >>> both = builder.columns(["x", "y"], lower=0, upper=3, integer=True, cost=[-1, -2])
+    >>> builder.rows(["sum"], [both], [[1, 1]], upper=4)
     >>> program = builder.build()
     >>> program.shape, program.is_mixed_integer
     ((1, 2), True)
