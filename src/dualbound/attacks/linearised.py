@@ -59,19 +59,24 @@ class Linearised:
         Returns:
             ``(n,)`` in the box, reaching the criterion in float64; no proof of anything.
         """
-        best: PatternOptimum | None = None
+        best: Float[np.ndarray, " n"] | None = None
         tried = 0
         for start in self._starts(problem):
-            if clock.expired or tried >= self.starts:
+            if tried >= self.starts:
+                break
+            if clock.expired:
+                if best is None and problem.reached(start):
+                    best = self._towards_center(problem, start)
                 break
             tried += 1
             reached = self._jump(problem, start, solver, clock)
             if reached is None:
                 continue
             found = self.descend(problem, reached, solver, clock)
-            if found is not None and (best is None or found.distance < best.distance):
-                best = found
-        return None if best is None else best.x
+            x = reached if found is None else found.x  # no time to polish is no reason to lose it
+            if best is None or problem.distance(x) < problem.distance(best):
+                best = x
+        return best
 
     def descend(
         self, problem: NearestProblem, x: Float[np.ndarray, " n"], solver: Solver, clock: Clock

@@ -36,32 +36,29 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         from dualbound import __version__
 
         typer.echo(f"dualbound {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback(
-    invoke_without_command=True,
     epilog=examples(
         "dualbound demo",
         "dualbound nearest dnn1 sample:0 --target 2 --ratio 1.2",
-        "dualbound bounds dnn1 --method milp",
+        "dualbound bounds dnn1 --method lp",
     ),
 )
 def dualbound(
-    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """Exact questions about trained neural networks, answered with a witness and a proof."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 for command, lines in (
@@ -88,8 +85,8 @@ for command, lines in (
         bounds,
         [
             "dualbound bounds dnn1",
-            "dualbound bounds dnn1 --method milp",
-            "dualbound bounds dnn2 sample:0 --norm linf --radius 0.05 --method lp",
+            "dualbound bounds dnn1 --method lp",
+            "dualbound bounds dnn1 sample:0 --norm linf --radius 0.02 --method milp",
         ],
     ),
 ):
@@ -108,8 +105,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ∞ gets a question mark
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = app(arguments, prog_name="dualbound", standalone_mode=False)
+        code = app(words or ["--help"], prog_name="dualbound", standalone_mode=False)
         flush()
     except DualboundError as error:
         say_error("Error", str(error))

@@ -54,7 +54,7 @@ def demo(
             "\nTry next:\n",
             f"  {command} --json\n",
             f"  dualbound nearest {MODEL} sample:2 --target 6 --norm linf --save-image 6.png\n",
-            f"  dualbound bounds {MODEL} --method milp\n",
+            f"  dualbound bounds {MODEL} {IMAGE} --norm linf --radius 0.02 --method lp\n",
             "  dualbound info dnn5\n",
             "  dualbound nearest --help",
         )

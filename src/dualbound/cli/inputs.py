@@ -41,8 +41,9 @@ def read_image(name: str, network: Network) -> Image:
     """
     if name != "-":
         return load_image(name, network.input_shape)
-    cells = re.split(r"[\s,]+", sys.stdin.read().strip())
+    most = 64 * network.input_size + 1024  # characters; an endless pipe is not an image
     try:
+        cells = re.split(r"[\s,]+", sys.stdin.read(most).strip(" \t\r\n,"))
         values = np.array([float(cell) for cell in cells])
     except ValueError as error:
         raise DataError(

@@ -44,7 +44,7 @@ def progress_text(now: Progress) -> Text:
     >>> print(progress_text(Progress("search", 2.0, 1.5, 0.25, 1200, 3.0)))
     search  witness 2.0000  bound 1.5000  gap 25.0 %  1,200 nodes
     """
-    text = Text(f"{now.phase:<6}", style="bold")
+    text = Text().append(f"{now.phase:<6}", "bold")
     value = "none yet" if now.value is None else f"{now.value:.4f}"
     text.append("  witness ", "dim").append(value, "cyan")
     text.append("  bound ", "dim").append(f"{now.bound:.4f}", "green")
@@ -69,7 +69,7 @@ class _Line:
     def __rich__(self) -> Spinner:
         seconds = time.perf_counter() - self._start
         line = Text.assemble((f"{seconds:6.1f} s  ", "dim"), self._text)
-        line.append("  (Ctrl-C: best so far)", "dim")
+        line.append("  (Ctrl-C stops)", "dim")
         line.no_wrap, line.overflow = True, "ellipsis"
         self._spinner.update(text=line)
         return self._spinner

@@ -40,6 +40,15 @@ def rounded_up(value: float) -> str:
     return f"{math.ceil(value * 1e6) / 1e6:.6f}"
 
 
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "node"), counted(1200, "node")
+    ('1 node', '1,200 nodes')
+    """
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
 def headline(answer: Answer, criterion: Targeted) -> Text:
     """How the question ended, in one sentence."""
     norm, bound = NORMS.get(answer.norm, answer.norm), answer.bound
@@ -92,8 +101,9 @@ def answer_rows(
         f"{name} {seconds:.2f}" for name, seconds in stats.phases.items() if seconds >= 0.005
     )
     rows.append(("time", f"{stats.seconds:.2f} s" + (f" ({phases})" if phases else "")))
-    unstable = "" if stats.unstable is None else f", {stats.unstable} unstable neurons"
-    rows.append(("effort", f"{stats.nodes:,} nodes{unstable}; {stats.engine}, {stats.solver}"))
+    unstable = "" if stats.unstable is None else f", {counted(stats.unstable, 'unstable neuron')}"
+    effort = f"{counted(stats.nodes, 'node')}{unstable}; {stats.engine}, {stats.solver}"
+    rows.append(("effort", effort))
     if answer.note:
         rows.append(("note", answer.note))
     return rows

@@ -1,0 +1,298 @@
+"""Every mistake has its sentence and its exit code; nothing is ever shown of the inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from cli.conftest import Cli
+from dualbound import queries
+from dualbound.data import networks
+from dualbound.errors import SolverFailed, SoundnessError
+
+ASK = ("nearest", "dnn1", "sample:4", "--target", 9)
+
+
+def refused(cli: Cli, *arguments: object, message: str, code: int = 2) -> None:
+    outcome = cli(*arguments)
+    assert outcome.out == ""
+    assert outcome.code == code
+    assert outcome.err.startswith("Error: ")
+    assert re.search(message, outcome.err), outcome.err
+
+
+def written_model(path: Path, operator: str) -> Path:
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in ("x", "y")]
+    node = helper.make_node(operator, ["x"], ["y"], name="odd_one")
+    graph = helper.make_graph([node], "g", values[:1], values[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save(model, path)
+    return path
+
+
+class TestModels:
+    def test_a_missing_file(self, cli: Cli) -> None:
+        refused(cli, "info", "nowhere/net.onnx", message="There is no file nowhere/net.onnx")
+
+    def test_a_name_that_is_not_embedded_lists_those_that_are(self, cli: Cli) -> None:
+        refused(cli, "info", "dnn9", message="no file 'dnn9'.*dnn1, dnn2")
+
+    def test_a_file_that_is_not_onnx(self, cli: Cli, tmp_path: Path) -> None:
+        (tmp_path / "a.onnx").write_text("this is a letter, not a network")
+        refused(cli, "info", tmp_path / "a.onnx", message="a.onnx.*not an? .*ONNX")
+
+    def test_a_truncated_file(self, cli: Cli, tmp_path: Path) -> None:
+        whole = networks.path("dnn1").read_bytes()
+        (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
+        refused(cli, "info", tmp_path / "cut.onnx", message="cut.onnx.*ONNX")
+
+    def test_an_unsupported_operator(self, cli: Cli, tmp_path: Path) -> None:
+        path = written_model(tmp_path / "odd.onnx", "Round")
+        refused(cli, "info", path, message="(?s)odd.onnx.*Round.*odd_one.*Gemm")
+
+    def test_a_sigmoid_network(self, cli: Cli, tmp_path: Path) -> None:
+        path = written_model(tmp_path / "smooth.onnx", "Sigmoid")
+        point = tmp_path / "p.csv"
+        point.write_text("0,0,0,0")
+        refused(cli, "nearest", path, point, "-t", 1, message="Sigmoid")
+
+
+class TestImages:
+    def test_another_size(self, cli: Cli, tmp_path: Path) -> None:
+        np.save(tmp_path / "small.npy", np.zeros((10, 10)))
+        arguments = ("nearest", "dnn1", tmp_path / "small.npy", "-t", 3)
+        refused(cli, *arguments, message="100 values.*expected 784")
+
+    def test_out_of_range(self, cli: Cli, tmp_path: Path) -> None:
+        np.save(tmp_path / "bytes.npy", np.full(784, 200.0))
+        arguments = ("nearest", "dnn1", tmp_path / "bytes.npy", "-t", 3)
+        refused(cli, *arguments, message=r"200, outside.*\[0, 1\].*divide")
+
+    def test_out_of_range_for_bounds(self, cli: Cli, tmp_path: Path) -> None:
+        np.save(tmp_path / "bytes.npy", np.full(784, 200.0))
+        arguments = ("bounds", "dnn1", tmp_path / "bytes.npy", "--radius", 1)
+        refused(cli, *arguments, message=r"200, outside.*\[0, 1\].*--range")
+
+    def test_not_a_number(self, cli: Cli, tmp_path: Path) -> None:
+        np.save(tmp_path / "nan.npy", np.full(784, np.nan))
+        arguments = ("nearest", "dnn1", tmp_path / "nan.npy", "-t", 3)
+        refused(cli, *arguments, message="not finite")
+
+    def test_no_such_image(self, cli: Cli) -> None:
+        refused(cli, "classify", "dnn1", "sample:9999", message="from 0 to 299")
+
+    def test_a_mask_of_another_size(self, cli: Cli, tmp_path: Path) -> None:
+        np.save(tmp_path / "mask.npy", np.ones(3))
+        refused(cli, *ASK, "--mask", tmp_path / "mask.npy", message="3 values.*expected 784")
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--target", 10), "Target 10 is out of range.*0 to 9"),
+            (("--target", -1), "Target -1 is out of range"),
+            (("--target", 4), "already answers 4"),
+            (("--target", "nine"), "--target.*integer"),
+            (("--ratio", 1.2, "--margin", 0.1), "ratio or a margin, not both"),
+            (("--ratio", 1), "above 1, found 1"),
+            (("--margin", 0), "above 0"),
+            (("--solver", "cplexity"), "no solver 'cplexity'.*highs, scip"),
+            (("--norm", "l7"), "Unknown norm 'l7'.*l1, linf"),
+            (("--formulation", "guess"), "'guess'.*bigm"),
+            (("--strategy", "luck"), "'luck'.*direct, margin"),
+            (("--engine", "steam"), "'steam'.*milp"),
+            (("--time-limit", 0), "time limit must be greater than 0"),
+            (("--gap", -0.1), "gap must be at least 0"),
+            (("--cap", -1), "at least 0"),
+            (("--range", 1, 0), "box is empty"),
+            (("--witness", "inline"), "add --json"),
+            (("--witness", "w.txt"), "written as .npy"),
+            (("--colour", "red"), "No such option"),
+        ],
+    )
+    def test_of_nearest(self, cli: Cli, options: tuple[object, ...], message: str) -> None:
+        refused(cli, *ASK, *options, message=message)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--method", "magic"), "'magic'.*interval, crown, lp, milp"),
+            (("sample:0",), "image and --radius go together"),
+            (("--radius", 1), "image and --radius go together"),
+            (("sample:0", "--radius", -1), "radius must be at least 0"),
+            (("--method", "lp", "--workers", 0), "at least 1 worker"),
+            (("--method", "lp", "--time-per-neuron", 0), "greater than 0"),
+        ],
+    )
+    def test_of_bounds(self, cli: Cli, options: tuple[object, ...], message: str) -> None:
+        refused(cli, "bounds", "dnn1", *options, message=message)
+
+    def test_a_missing_argument_names_the_help(self, cli: Cli) -> None:
+        refused(cli, "nearest", "dnn1", message="IMAGE.*See dualbound nearest --help")
+
+    def test_an_unknown_command(self, cli: Cli) -> None:
+        refused(cli, "solve", message="No such command 'solve'.*dualbound --help")
+
+    def test_a_solver_that_is_not_installed_names_the_pip_command(
+        self, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "pyscipopt", None)
+        refused(cli, *ASK, "--solver", "scip", message=r'pip install "dualbound\[scip\]"')
+
+
+class TestOutputs:
+    @pytest.mark.parametrize("option", ["--save-image", "--witness"])
+    def test_unwritable_files_are_refused_before_the_search(
+        self, cli: Cli, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queries, "nearest", lambda *a, **k: pytest.fail("searched"))
+        suffix = {"--save-image": ".png", "--witness": ".npy"}[option]
+        (tmp_path / f"folder{suffix}").mkdir()
+        (tmp_path / "file").touch()
+        for place in (f"nowhere/a{suffix}", f"folder{suffix}", f"file/a{suffix}"):
+            refused(cli, *ASK, option, tmp_path / place, message="cannot be written.*folder")
+        refused(cli, *ASK, option, tmp_path / "a.docx", message=f"written as.*{suffix}")
+
+    def test_nothing_is_left_of_the_test_for_writing(self, cli: Cli, tmp_path: Path) -> None:
+        cli(*ASK, "--gap", -1, "--save-image", tmp_path / "a.png")
+        assert not (tmp_path / "a.png").exists()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk")
+    def test_the_answer_is_printed_when_writing_fails_after_the_search(
+        self, cli: Cli, tiny: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "full.npy").symlink_to("/dev/full")
+        outcome = cli(
+            *("nearest", tiny / "tiny.onnx", tiny / "point.csv", "-t", 1, "--json"),
+            *("--witness", tmp_path / "full.npy"),
+        )
+        answer = json.loads(outcome.out)
+        assert answer["status"] == "optimal"
+        assert answer["witness"] is None
+        assert outcome.code == 2
+        assert "Error: " in outcome.err
+        assert "No space left" in outcome.err
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk")
+    def test_a_standard_output_that_cannot_be_written(self) -> None:
+        with open("/dev/full", "w") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "dualbound.cli", "info", "dnn1"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("Error: Standard output cannot be written")
+        assert len(ended.stderr.splitlines()) == 1
+
+    def test_a_reader_that_went_away_is_no_error(self) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        ended = subprocess.run(
+            [sys.executable, "-m", "dualbound.cli", "info", "dnn1", "--json"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        os.close(writer)
+        assert ended.returncode == 141
+        assert ended.stderr == ""
+
+
+class TestFaultsOfOurOwn:
+    def test_are_said_in_one_line(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(queries, "nearest", _raising(RuntimeError("two\nlines")))
+        outcome = cli(*ASK)
+        assert (outcome.code, outcome.out) == (70, "")
+        assert outcome.err.startswith("Internal error: RuntimeError: two lines. ")
+        assert "please report" in outcome.err
+        assert len(outcome.err.splitlines()) == 1
+
+    @pytest.mark.parametrize("error", [SoundnessError("crossed"), SolverFailed("gave up")])
+    def test_include_wrong_proofs_and_solvers(
+        self, cli: Cli, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        monkeypatch.setattr(queries, "nearest", _raising(error))
+        refused(cli, *ASK, message=str(error), code=70)
+
+    def test_show_where_they_are_on_request(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from dualbound.cli import run
+
+        monkeypatch.setattr(queries, "nearest", _raising(RuntimeError("boom")))
+        monkeypatch.setenv("DUALBOUND_TRACEBACK", "1")
+        assert run([str(argument) for argument in ASK]) == 70
+        assert "Traceback" in capsys.readouterr().err
+
+    def test_ctrl_c_outside_a_query_is_quiet(
+        self, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queries, "classify", _raising(KeyboardInterrupt()))
+        outcome = cli("classify", "dnn1", "sample:0")
+        assert (outcome.code, outcome.out, outcome.err) == (130, "", "")
+
+
+class TestStopping:
+    def test_ctrl_c_gives_the_best_answer_so_far(self) -> None:
+        """Progress goes to a terminal; once a witness is seen there, the interrupt is sent."""
+        terminal, end = pty.openpty()
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dualbound.cli"),
+                *("nearest", "dnn5", "sample:0", "-t", "2", "--ratio", "1.2", "--json"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=end,
+            text=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"},
+        )
+        os.close(end)
+        seen = ""
+        try:
+            while not re.search(r"witness (\x1b\[[0-9;]*m)*[0-9]", seen):
+                seen += os.read(terminal, 4096).decode(errors="replace")
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            os.close(terminal)
+        answer = json.loads(out)
+        assert process.returncode == 3
+        assert answer["status"] == "feasible"
+        assert answer["replayed"] is True
+        assert answer["bound"] <= answer["value"]
+        assert "interrupted" in answer["note"]
+        assert "Traceback" not in seen
+
+    def test_a_time_limit_reports_both_ends(self, cli: Cli) -> None:
+        outcome = cli(
+            *("nearest", "dnn5", "sample:0", "-t", 2, "--ratio", 1.2, "--time-limit", 1),
+            "--json",
+        )
+        answer = json.loads(outcome.out)
+        assert outcome.code == 3
+        assert outcome.err == ""
+        assert answer["status"] == "feasible"
+        assert 0 <= answer["bound"] < answer["value"]
+        assert answer["gap"] == pytest.approx(1 - answer["bound"] / answer["value"])
+
+
+def _raising(error: BaseException):
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    return fail
