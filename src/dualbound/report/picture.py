@@ -141,7 +141,7 @@ def _draw_change(
     shown = np.ma.masked_where(np.abs(change) <= CHANGED, change)
     colours = ax.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
     scale = figure.colorbar(colours, cax=bar)
-    scale.set_ticks([-most, 0.0, most], labels=[f"−{most:.2f}", "0", f"+{most:.2f}"])
+    scale.set_ticks([-most, 0.0, most], labels=[f"−{most:.2g}", "0", f"+{most:.2g}"])
     scale.outline.set_visible(False)
     bar.tick_params(labelsize=9, length=0, colors=_QUIET)
 
@@ -168,6 +168,7 @@ def _bars(before: np.ndarray, after: np.ndarray) -> Figure:
             side.set_visible(False)
     if before.size <= 30:
         bottom.set_xticks(at)
+    figure.align_ylabels()
     return figure
 
 
