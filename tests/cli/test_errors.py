@@ -248,35 +248,26 @@ class TestFaultsOfOurOwn:
 
 class TestStopping:
     def test_ctrl_c_gives_the_best_answer_so_far(self) -> None:
-        """Progress goes to a terminal; once a witness is seen there, the interrupt is sent."""
-        terminal, end = pty.openpty()
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "dualbound.cli"),
-                *("nearest", "dnn5", "sample:0", "-t", "2", "--ratio", "1.2", "--json"),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=end,
-            text=True,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "NO_COLOR": "1"},
+        code, out, err = _interrupted(
+            *("nearest", "dnn5", "sample:0", "-t", "2", "--ratio", "1.2", "--json"),
+            once_seen="witness [0-9]",
         )
-        os.close(end)
-        seen = ""
-        try:
-            while not re.search(r"witness (\x1b\[[0-9;]*m)*[0-9]", seen):
-                seen += os.read(terminal, 4096).decode(errors="replace")
-            process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=60)
-        finally:
-            process.kill()
-            os.close(terminal)
         answer = json.loads(out)
-        assert process.returncode == 3
+        assert code == 3
         assert answer["status"] == "feasible"
         assert answer["replayed"] is True
         assert answer["bound"] <= answer["value"]
         assert "interrupted" in answer["note"]
-        assert "Traceback" not in seen
+        assert "Traceback" not in err
+
+    def test_ctrl_c_keeps_the_bounds_proved_so_far(self) -> None:
+        code, out, err = _interrupted(
+            *("bounds", "dnn1", "--method", "milp", "--workers", "2", "--json"),
+            once_seen="3 of 6",
+        )
+        assert code == 3
+        assert json.loads(out)["status"] == "stopped"
+        assert "Traceback" not in err
 
     def test_a_time_limit_reports_both_ends(self, cli: Cli) -> None:
         outcome = cli(
@@ -289,6 +280,45 @@ class TestStopping:
         assert answer["status"] == "feasible"
         assert 0 <= answer["bound"] < answer["value"]
         assert answer["gap"] == pytest.approx(1 - answer["bound"] / answer["value"])
+
+
+def _interrupted(*arguments: str, once_seen: str) -> tuple[int, str, str]:
+    """Exit code and outputs of a command that gets Ctrl-C once its progress shows something.
+
+    Progress is only for terminals, so that standard error is one.
+    """
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dualbound.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=end,
+        text=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(end)
+    seen = bytearray()
+
+    def text() -> str:
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode(errors="replace"))
+
+    def read() -> bool:
+        try:
+            seen.extend(os.read(terminal, 4096))
+        except OSError:  # how Linux says that the other end is closed
+            return False
+        return True
+
+    try:
+        while not re.search(once_seen, text()) and read():
+            pass
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        while read():
+            pass
+    finally:
+        process.kill()
+        os.close(terminal)
+    return process.returncode, out, text()
 
 
 def _raising(error: BaseException):

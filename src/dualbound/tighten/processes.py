@@ -47,8 +47,7 @@ def finished(job: Future[T], clock: Clock, *, otherwise: T) -> T:
             return job.result(timeout=2.0 if clock.expired and not clock.interrupted else 0.1)
         except NotYet:
             if clock.expired:
-                job.cancel()
-                return otherwise
+                return otherwise  # not cancelled: the pool that is ended soon would trip over that
 
 
 def _quiet() -> None:
