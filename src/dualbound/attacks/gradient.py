@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SlackGradient:
-    """The criterion's slack and its gradient at a batch of inputs.
+    """The criterion's slack and the gradient of its soft minimum at a batch of inputs.
 
     Args:
         network: any.
@@ -55,10 +55,12 @@ class SlackGradient:
         import torch
 
         points = torch.as_tensor(x, dtype=self._dtype, device=self._device).requires_grad_()
-        slack = (self._module(points) @ self._a.T - self._b).min(dim=1).values
-        (gradient,) = torch.autograd.grad(slack.sum(), points)
+        slacks = self._module(points) @ self._a.T - self._b
+        # A soft minimum ascends on all rows that are nearly worst; the minimum alone zigzags.
+        soft = -torch.logsumexp(-slacks, dim=1)
+        (gradient,) = torch.autograd.grad(soft.sum(), points)
         return (
-            slack.detach().cpu().numpy().astype(float),
+            slacks.min(dim=1).values.detach().cpu().numpy().astype(float),
             gradient.cpu().numpy().astype(float),
         )
 

@@ -108,7 +108,7 @@ class L1Ball(Region):
         low, high = np.zeros(len(points)), length.max(axis=1)
         low = np.where(np.minimum(length, room).sum(axis=1) <= self._budget, high * 0 - 1, low)
         fits = low < 0
-        for _ in range(60):
+        for _ in range(40):
             middle = (low + high) / 2
             over = np.clip(length - middle[:, None], 0, room).sum(axis=1) > self._budget
             low, high = np.where(over, middle, low), np.where(over, high, middle)
