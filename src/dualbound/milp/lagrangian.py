@@ -23,8 +23,7 @@ def lagrangian_bound(
     Multipliers of wrong sign on a one-sided row, or not finite, are set to 0. The solver is trusted
     with nothing: bad multipliers make the bound weak, never wrong. (Neumaier, Shcherbina, *Safe
     bounds in linear and mixed-integer linear programming*, Math. Program. 99, 2004.) Columns need
-    finite bounds
-    wherever their reduced cost is not exactly 0, else the bound is minus infinity.
+    finite bounds wherever their reduced cost is not exactly 0, else the bound is minus infinity.
 
     Args:
         program: linear, or its relaxation: integrality is ignored, which keeps the bound valid.

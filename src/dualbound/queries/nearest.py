@@ -79,6 +79,8 @@ def nearest(
     if clock.interrupted:
         note = "; ".join(part for part in (note, "interrupted") if part)
     value = None if witness is None else witness.distance
+    if value is not None:
+        incumbent.check(value)
     solver = solver_named(engine.solver)
     return Answer(
         status=_status(witness, incumbent.bound, gap),

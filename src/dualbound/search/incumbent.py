@@ -76,16 +76,24 @@ class Incumbent:
         Raises:
             SoundnessError: it is nearer than what was proved possible.
         """
-        if value < self.bound * (1 - 1e-7) - 1e-9:
-            raise SoundnessError(
-                f"A witness at distance {value!r} contradicts the proved bound {self.bound!r}. "
-                "No figure of this run can be trusted; please report it."
-            )
+        self.check(value)
         if value >= self.value:
             return False
         self.x, self.value = x, value
         self.report()
         return True
+
+    def check(self, value: float) -> None:
+        """Compare the distance of a witness with what was proved.
+
+        Raises:
+            SoundnessError: it is nearer than what was proved possible.
+        """
+        if value < self.bound * (1 - 1e-7) - 1e-9:
+            raise SoundnessError(
+                f"A witness at distance {value!r} contradicts the proved bound {self.bound!r}. "
+                "No figure of this run can be trusted; please report it."
+            )
 
     def prove(self, bound: float) -> None:
         """Record that nothing nearer than ``bound`` reaches the criterion."""
