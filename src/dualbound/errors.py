@@ -87,4 +87,4 @@ class SolverFailed(SolverError):
 
 
 class SoundnessError(DualboundError):
-    """A claimed bound is contradicted by an evaluated point; no figure of the run can be trusted."""
+    """A claimed bound is contradicted by an evaluated point: no figure of the run is trusted."""

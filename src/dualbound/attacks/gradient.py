@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.criterion import Criterion
+from dualbound.limits import Clock
 from dualbound.network.graph import Network
 from dualbound.network.torch_twin import twin
 from dualbound.region import L1Ball, Region
@@ -107,6 +108,7 @@ def pgd(
     steps: int = 40,
     step: float = 0.1,
     device: str = "cpu",
+    clock: Clock | None = None,
 ) -> Float[np.ndarray, "batch n"]:
     """Projected gradient ascent on the slack, every start a run of its own.
 
@@ -121,6 +123,7 @@ def pgd(
         steps: how many gradients.
         step: length of the first step relative to the region's size; it decays to a tenth.
         device: where torch computes.
+        clock: when to stop early.
 
     Returns:
         The best point of each run; all in the region.
@@ -132,6 +135,8 @@ def pgd(
         slack, gradient = gradient_at(x)
         better = slack > best_slack
         best[better], best_slack[better] = x[better], slack[better]
+        if clock is not None and clock.expired:
+            break
         if k < steps and not np.all(best_slack > 0):
             length = step * 0.1 ** (k / steps)
             x = region.project(x + length * _steepest(region, gradient))

@@ -26,6 +26,7 @@ from dualbound.attacks.pattern import PatternOptimum, closest_on_pattern
 from dualbound.attacks.problem import NearestProblem
 from dualbound.limits import Clock
 from dualbound.network.graph import Pattern, pattern_at
+from dualbound.region import Region
 from dualbound.solvers import Solver
 
 
@@ -66,7 +67,7 @@ class Linearised:
         failures = 0
         while failures < self.patience and not clock.expired:
             improved = False
-            for start in self._round(problem, home, best, rng):
+            for start in self._round(problem, home, best, rng, clock):
                 found = self._follow(problem, start, solver, clock)
                 if found is not None and (
                     best is None or found.distance < best.distance * (1 - 1e-6)
@@ -81,14 +82,16 @@ class Linearised:
         home: Float[np.ndarray, "1 n"],
         best: PatternOptimum | None,
         rng: np.random.Generator,
+        clock: Clock,
     ) -> list[np.ndarray]:
         """Starting points: ascended in the whole box, then only in the best witness's ball."""
+        region: Region = problem.box
         if best is None:
-            starts, region = np.vstack([home, self._scattered(problem, home, rng)]), problem.box
+            starts = np.vstack([home, self._scattered(problem, home, rng)])
         else:
             region = problem.norm.ball(problem.center, 0.98 * best.distance, problem.box)
             starts = np.vstack([home, best.x[None], region.sample(rng, 10)])
-        ascended = pgd(problem.network, region, problem.criterion, starts)
+        ascended = pgd(problem.network, region, problem.criterion, starts, clock=clock)
         slack = problem.criterion.slack(problem.network(ascended))
         reached = ascended[slack > 0]
         near = [self._towards_center(problem, x, home[0]) for x in reached]
@@ -113,10 +116,13 @@ class Linearised:
     def _follow(
         self, problem: NearestProblem, start: Float[np.ndarray, " n"], solver: Solver, clock: Clock
     ) -> PatternOptimum | None:
-        if clock.expired:
-            return None
-        reached = self._jump(problem, start, solver, clock)
-        return None if reached is None else self.descend(problem, reached, solver, clock)
+        """Jump from a start and descend; when time is up, what there is counts as it is."""
+        reached = None if clock.expired else self._jump(problem, start, solver, clock)
+        found = None if reached is None else self.descend(problem, reached, solver, clock)
+        if found is None:
+            x = start if reached is None else reached
+            return as_found(problem, x) if problem.reached(x) else None
+        return found
 
     def descend(
         self, problem: NearestProblem, x: Float[np.ndarray, " n"], solver: Solver, clock: Clock
@@ -124,7 +130,7 @@ class Linearised:
         """Polish a point that reaches the criterion, then walk to closer patterns.
 
         Returns:
-            The closest point seen, or None if no point of the pattern of ``x`` passes in float64.
+            The closest point seen, or None if no point of the pattern of ``x`` passes the replay.
         """
         pattern = pattern_at(problem.network, x)
         best = polish(problem, pattern, solver, clock)
@@ -170,6 +176,11 @@ class Linearised:
             else:
                 near = middle
         return home + far * (x - home)
+
+
+def as_found(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> PatternOptimum:
+    """A point that was never polished."""
+    return PatternOptimum(x, float(problem.distance(x)), ())
 
 
 def polish(

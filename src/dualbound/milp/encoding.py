@@ -89,7 +89,7 @@ def encode(
         integer: False leaves the binaries continuous: the triangle relaxation.
 
     Returns:
-        The encoding; its only objective so far is the cost of the region's columns, if they have one.
+        The encoding; its only objective so far is the cost of the region's columns, if any.
 
     Raises:
         InvalidInput: a bound is missing.

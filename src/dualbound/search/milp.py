@@ -103,13 +103,13 @@ class _Run:
     def margin(self) -> None:
         """Shrink the ball until it holds nothing nearer."""
         known = self.incumbent
+        known.enter("bounds")
+        self._raise_bound()
         if self.engine.attack is not None:
             known.enter("attack")
             x = self.engine.attack(self.problem, self.solver, known.clock)
             if x is not None:
                 known.improve(x, float(self.problem.distance(x)))
-        known.enter("bounds")
-        self._raise_bound()
         furthest = self.problem.norm.reach(self.problem.center, self.problem.box)[1]
         retreat = 1.0
         while not known.clock.expired and retreat > 0.5:
@@ -144,21 +144,29 @@ class _Run:
         if solution.x is not None:
             self._take(program.encoding.input_at(solution.x))
 
-    def _raise_bound(self, steps: int = 12) -> None:
-        """The largest radius, by bisection, whose ball is excluded by CROWN alone."""
+    def _raise_bound(self, precision: float = 1.02) -> None:
+        """The largest radius whose ball is excluded by CROWN alone: doubling, then bisection."""
         known = self.incumbent
-        furthest = self.problem.norm.reach(self.problem.center, self.problem.box)[1]
-        low, high = known.bound, min(known.value * (1 - self.gap), furthest)
-        for _ in range(steps):
-            if known.clock.expired or high - low < 1e-3 * high:
-                return
-            middle = (low + high) / 2
-            region = self._ball(middle)
-            if self._most(region, crown(self.problem.network, region)) < 0:
+        nearest, furthest = self.problem.norm.reach(self.problem.center, self.problem.box)
+        high = max(nearest, furthest / 1024)
+        while high < furthest and self._excluded_by_bounds(high):
+            high *= 2
+        high = min(high, furthest)
+        low = max(known.bound, furthest / 1024)
+        while not known.clock.expired and high > precision * low:
+            middle = float(np.sqrt(low * high))
+            if self._excluded_by_bounds(middle):
                 low = middle
-                known.prove(low)
             else:
                 high = middle
+
+    def _excluded_by_bounds(self, radius: float) -> bool:
+        """Whether CROWN alone proves that a ball holds no witness; then the bound is raised."""
+        region = self._ball(radius)
+        excluded = self._most(region, crown(self.problem.network, region)) < 0
+        if excluded:
+            self.incumbent.prove(radius)
+        return excluded and not self.incumbent.clock.expired
 
     def _look_inside(self, radius: float) -> tuple[bool, Float[np.ndarray, " n"] | None]:
         """Whether the ball is proved to hold no witness; else a point that may be one."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dualbound.limits import Clock
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def shared_among(workers: int) -> Iterator[Callable[..., Future[T]]]:
+def shared_among(workers: int) -> Iterator[Callable[..., Future[Any]]]:
     """A ``submit`` function backed by that many processes, one numerical thread in each.
 
     The processes are kept for the next call. Ctrl-C reaches only this process, whose clock then
@@ -27,9 +27,9 @@ def shared_among(workers: int) -> Iterator[Callable[..., Future[T]]]:
     pool = get_reusable_executor(
         max_workers=workers, timeout=60, initializer=_quiet, env={"OMP_NUM_THREADS": "1"}
     )
-    jobs: list[Future[T]] = []
+    jobs: list[Future[Any]] = []
 
-    def submit(*call: object) -> Future[T]:
+    def submit(*call: object) -> Future[Any]:
         jobs.append(pool.submit(*call))
         return jobs[-1]
 
