@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     import torch
 
 
+SMALL = 10_000
+"""Networks of fewer values than this are evaluated on one thread."""
+
+
 class SlackGradient:
     """The criterion's slack and the gradient of its soft minimum at a batch of inputs.
 
@@ -42,6 +46,7 @@ class SlackGradient:
     ) -> None:
         import torch
 
+        self._size = sum(node.size for node in network.nodes)
         self._dtype = dtype or torch.float32
         self._device = device
         self._module = twin(network, dtype=self._dtype, device=device)
@@ -53,6 +58,19 @@ class SlackGradient:
         self, x: Float[np.ndarray, "batch n"]
     ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
         """Slack and gradient, both in float64 arrays."""
+        import torch
+
+        threads = torch.get_num_threads()
+        if self._device == "cpu" and self._size < SMALL:
+            torch.set_num_threads(1)  # more of them only wait for one another
+        try:
+            return self._ascent(x)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _ascent(
+        self, x: Float[np.ndarray, "batch n"]
+    ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
         import torch
 
         points = torch.as_tensor(x, dtype=self._dtype, device=self._device).requires_grad_()

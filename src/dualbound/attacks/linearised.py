@@ -96,9 +96,9 @@ class Linearised:
         reached = ascended[slack > 0]
         near = [self._towards_center(problem, x, home[0]) for x in reached]
         near.sort(key=lambda x: float(problem.distance(x)))
-        if best is not None:
-            return near[: self.starts]
-        return [home[0], *near[: self.starts], *ascended[np.argsort(-slack)][: self.starts]]
+        misses = ascended[slack <= 0][np.argsort(-slack[slack <= 0])]
+        first = [home[0]] if best is None else []
+        return [*first, *near[: self.starts], *misses[: self.starts]]
 
     def _scattered(
         self, problem: NearestProblem, home: Float[np.ndarray, "1 n"], rng: np.random.Generator
@@ -116,9 +116,11 @@ class Linearised:
     def _follow(
         self, problem: NearestProblem, start: Float[np.ndarray, " n"], solver: Solver, clock: Clock
     ) -> PatternOptimum | None:
-        """Jump from a start and descend; when time is up, what there is counts as it is."""
-        reached = None if clock.expired else self._jump(problem, start, solver, clock)
-        found = None if reached is None else self.descend(problem, reached, solver, clock)
+        """Descend from a start, or else jump first; out of time, what is there counts as it is."""
+        found = None if clock.expired else self.descend(problem, start, solver, clock)
+        reached = self._jump(problem, start, solver, clock) if found is None else None
+        if reached is not None:
+            found = self.descend(problem, reached, solver, clock)
         if found is None:
             x = start if reached is None else reached
             return as_found(problem, x) if problem.reached(x) else None
@@ -127,10 +129,10 @@ class Linearised:
     def descend(
         self, problem: NearestProblem, x: Float[np.ndarray, " n"], solver: Solver, clock: Clock
     ) -> PatternOptimum | None:
-        """Polish a point that reaches the criterion, then walk to closer patterns.
+        """The closest point of a point's own pattern, then a walk to closer patterns.
 
         Returns:
-            The closest point seen, or None if no point of the pattern of ``x`` passes the replay.
+            The closest point seen, or None if no point of the pattern of ``x`` passes a replay.
         """
         pattern = pattern_at(problem.network, x)
         best = polish(problem, pattern, solver, clock)
@@ -152,7 +154,7 @@ class Linearised:
         self, problem: NearestProblem, x: Float[np.ndarray, " n"], solver: Solver, clock: Clock
     ) -> Float[np.ndarray, " n"] | None:
         """Linearised steps until the network itself agrees that the criterion is reached."""
-        for k in range(self.jumps):
+        for k in range(0 if clock.expired else self.jumps):
             pattern = pattern_at(problem.network, x)
             found = closest_on_pattern(problem, None, solver, clock, linearised_at=pattern)
             if found is not None and problem.reached(found.x):

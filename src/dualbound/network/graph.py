@@ -133,12 +133,14 @@ class Network:
         final_relu: bool = False,
     ) -> Network:
         """A plain chain of affine maps with a rectifier after each but the last."""
-        pairs = [
-            (np.array(w, dtype=float), np.array(b, dtype=float))
-            for w, b in zip(weights, biases, strict=True)
-        ]
-        if not pairs:
-            raise InvalidModel("A network needs at least one affine map.")
+        matrices = [np.array(weight, dtype=float) for weight in weights]
+        vectors = [np.array(bias, dtype=float) for bias in biases]
+        if not matrices or len(matrices) != len(vectors) or any(w.ndim != 2 for w in matrices):
+            raise InvalidModel(
+                "A dense network needs at least one weight matrix, and a bias for each: found "
+                f"{len(matrices)} of one and {len(vectors)} of the other."
+            )
+        pairs = list(zip(matrices, vectors, strict=True))
         nodes = [Node("input", Input(), (), pairs[0][0].shape[1])]
         for k, (weight, bias) in enumerate(pairs, start=1):
             nodes.append(Node(f"affine{k}", Affine(weight, bias), (nodes[-1].name,), len(bias)))

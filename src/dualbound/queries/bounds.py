@@ -40,7 +40,7 @@ def bounds(
         method: one of the four.
         seconds_per_neuron: limit for each maximum and minimum of ``lp`` and ``milp``.
         workers: processes that share the neurons of a layer.
-        solver: of ``lp`` and ``milp``.
+        solver: of ``lp`` or ``milp``; the ``lp`` before a ``milp`` is always HiGHS's.
         limits: for the whole; layers not reached keep the bounds of the methods before.
         on_layer: told of every layer that ``lp`` or ``milp`` has finished.
 
@@ -70,7 +70,7 @@ def bounds(
                 programs,  # type: ignore[arg-type]
                 seconds_per_neuron=seconds_per_neuron,
                 workers=workers,
-                solver=solver,
+                solver=solver if programs == method else "highs",
             )
             found = tighten(network, region, found, clock=clock, on_layer=on_layer)
     found.check(network, region.sample(np.random.default_rng(0), SAMPLES))

@@ -76,8 +76,8 @@ def nearest(
         incumbent = Incumbent(clock, on_progress)
         unstable = engine.search(problem, incumbent, gap)
     witness, note = _witness(problem, incumbent)
-    if clock.interrupted:
-        note = "; ".join(part for part in (note, "interrupted") if part)
+    ended = "interrupted" if clock.interrupted else ""
+    note = "; ".join(part for part in (note, incumbent.note, ended) if part)
     value = None if witness is None else witness.distance
     if value is not None:
         incumbent.check(value)

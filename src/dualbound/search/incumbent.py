@@ -54,6 +54,10 @@ class Incumbent:
         x: best witness, or None.
         value: its distance, or infinity.
         bound: proved: nothing nearer than this reaches the criterion.
+        phase: what is being done.
+        nodes: branch-and-bound nodes so far.
+        seconds: of each phase that has ended.
+        note: what the user should hear of how the search ended.
     """
 
     clock: Clock
@@ -64,6 +68,7 @@ class Incumbent:
     phase: str = "start"
     nodes: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def gap(self) -> float | None:

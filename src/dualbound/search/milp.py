@@ -32,6 +32,10 @@ TOLERANCE = 1e-6
 so that a point which exactly reaches the criterion is never lost to it."""
 
 
+GAVE_UP = (Stop.FAILED, Stop.UNBOUNDED, Stop.INFEASIBLE_OR_UNBOUNDED, Stop.OTHER_LIMIT)
+"""Ends that leave the question open and that the user should hear of."""
+
+
 @dataclass(frozen=True)
 class Milp:
     """Solve a nearest query by mixed-integer programming.
@@ -111,9 +115,9 @@ class _Run:
             if x is not None:
                 known.improve(x, float(self.problem.distance(x)))
         furthest = self.problem.norm.reach(self.problem.center, self.problem.box)[1]
-        retreat = 1.0
-        while not known.clock.expired and retreat > 0.5:
-            radius = min(known.value * (1 - self.gap), furthest) * retreat
+        retreat = 0.0
+        while not known.clock.expired and retreat < 0.5:
+            radius = min(known.value * (1 - self.gap), furthest) * (1 - retreat)
             unsearched = known.x is None and radius == furthest  # maybe 0: a box of one point
             if radius <= known.bound and not unsearched:
                 return
@@ -126,7 +130,7 @@ class _Run:
             if not self._take(x):
                 # A point within the solver's tolerance of the criterion, but not of it: nothing
                 # nearer than this can be told apart. Prove what can be proved.
-                retreat *= 1 - 10 * max(self.gap, 1e-5)
+                retreat = max(2 * retreat, self.gap, 1e-6)
 
     def direct(self) -> None:
         """One program over the whole box."""
@@ -213,6 +217,8 @@ class _Run:
             program.program, known.clock, target=target, gap=gap, on_effort=watch
         )
         known.nodes += solution.nodes
+        if solution.stop in GAVE_UP:
+            known.note = f"{self.solver.name} gave up: {solution.message}"
         return solution
 
     def _take(self, x: Float[np.ndarray, " n"]) -> bool:

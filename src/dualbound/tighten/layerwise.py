@@ -21,7 +21,7 @@ from dualbound.limits import Clock, Limits
 from dualbound.milp import Program, encode, lagrangian_bound
 from dualbound.network.graph import Affine, Network
 from dualbound.region import Region
-from dualbound.solvers import Solver, solver_named
+from dualbound.solvers import Can, Solver, solver_named
 from dualbound.tighten.processes import finished, shared_among
 
 MILP_SLACK = 1e-6
@@ -56,7 +56,12 @@ class Layerwise:
         if self.workers < 1:
             raise InvalidInput(f"There must be at least 1 worker, found {self.workers}.")
         Limits(self.seconds_per_neuron)
-        solver_named(self.solver)
+        solver = solver_named(self.solver)
+        if self.method == "lp" and Can.DUALS not in solver.can:
+            raise InvalidInput(
+                f"Bounds by lp are recomputed from a solver's multipliers, and {solver.name} gives "
+                "none; use highs."
+            )
 
     def __call__(
         self,
