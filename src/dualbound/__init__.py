@@ -17,7 +17,7 @@ from dualbound.network import Network
 from dualbound.queries import Answer, Classification, Status, Witness, bounds, classify, nearest
 from dualbound.queries.models import load
 from dualbound.region import Box, L1Ball, Region
-from dualbound.search import Milp, Progress
+from dualbound.search import Columns, Milp, Progress
 from dualbound.solvers import Highs, Scip
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ __all__ = [
     "Bounds",
     "Box",
     "Classification",
+    "Columns",
     "Criterion",
     "DualboundError",
     "Highs",

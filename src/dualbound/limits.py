@@ -8,6 +8,7 @@ work ends at the next look, and the best answer so far is returned.
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -108,3 +109,8 @@ class Clock:
             yield self
         finally:
             signal.signal(signal.SIGINT, previous)
+
+
+def core_count() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from brute_force import Case, random_case
-from dualbound import Answer, Box, Milp, Network, Status, Targeted, nearest
+from dualbound import Answer, Box, Columns, Milp, Network, Status, Targeted, nearest
+from dualbound.search import Engine
 
 VALUE, PROOF = 1e-6, 1e-7
 
@@ -41,7 +42,7 @@ def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[Non
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def asked(case: Case, engine: Milp | None = None, gap: float = 1e-7) -> Answer:
+def asked(case: Case, engine: Engine | None = None, gap: float = 1e-7) -> Answer:
     tiny, wish = case.tiny, case.wish
     return nearest(
         Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu),
@@ -96,15 +97,18 @@ def test_the_default_engine_finds_the_nearest(seed: int) -> None:
 @pytest.mark.parametrize(
     "engine",
     [
+        Milp(),
+        Columns(attack=None, threads=1),
+        Columns(attack=None, threads=3),
         Milp(strategy="direct"),
         Milp(formulation="fischetti-jo", attack=None),
         Milp(solver="scip", attack=None),
         Milp(strategy="direct", formulation="fischetti-jo", bounds="interval", attack=None),
     ],
-    ids=["direct", "fischetti-jo", "scip", "papers"],
+    ids=["milp", "columns", "columns-threads", "direct", "fischetti-jo", "scip", "papers"],
 )
-def test_every_other_way_finds_the_nearest(seed: int, engine: Milp) -> None:
-    if engine.solver == "scip":
+def test_every_other_way_finds_the_nearest(seed: int, engine: Engine) -> None:
+    if engine.backend().name == "scip":
         pytest.importorskip("pyscipopt")
     case, truth = known(seed)
     assert_true(case, truth, asked(case, engine))
@@ -142,15 +146,15 @@ def test_the_cases_are_varied() -> None:
 
 
 @pytest.mark.parametrize("norm", ["l1", "linf"])
-@pytest.mark.parametrize("strategy", ["margin", "direct"])
-def test_a_box_of_one_point_is_proved_infeasible(norm: str, strategy: str) -> None:
-    net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
+@pytest.mark.parametrize("engine", [Columns(), Milp(), Milp(strategy="direct")])
+def test_a_box_of_one_point_is_proved_infeasible(norm: str, engine: Engine) -> None:
+    net = Network.dense([np.eye(2), np.eye(2)], [[0.0, 0.0], [0.0, 0.0]])
     answer = nearest(
         net,
         [0.7, 0.2],
         Targeted(1),
         norm=norm,
         mask=[False, False],
-        engine=Milp(strategy=strategy),
+        engine=engine,
     )
     assert (answer.status, answer.bound) == (Status.INFEASIBLE, np.inf)

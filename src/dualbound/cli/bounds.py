@@ -18,10 +18,9 @@ from dualbound.cli.records import about, numbers
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import NORMS, table
 from dualbound.errors import InvalidInput
-from dualbound.limits import Limits
+from dualbound.limits import Limits, core_count
 from dualbound.network import Affine, Network
 from dualbound.region import Box, Region, norm_named
-from dualbound.tighten import core_count
 
 
 def bounds(

@@ -22,7 +22,7 @@ from dualbound.limits import Limits
 from dualbound.queries import Answer
 from dualbound.queries.nearest import DEFAULT_GAP
 from dualbound.report import SUFFIXES, save_picture
-from dualbound.search import Milp
+from dualbound.search import Columns, Engine, Milp
 
 INLINE = "inline"
 
@@ -66,19 +66,41 @@ def nearest(
         float, typer.Option(metavar="G", help="Relative gap that counts as proved.")
     ] = DEFAULT_GAP,
     time_limit: options.TimeLimit = None,
-    engine: Annotated[str, typer.Option(metavar="milp", help="How the query is solved.")] = "milp",
-    strategy: Annotated[
+    engine: Annotated[
         str,
         typer.Option(
-            metavar="margin|direct",
-            help="Prove the margin negative in ever smaller balls, or minimise the distance in "
-            "one program (slow, the form of the papers).",
+            metavar="auto|columns|milp",
+            help="Our own branch and bound, or one program after another for a solver; auto takes "
+            "the first where it knows the network and no option of the second is given.",
         ),
-    ] = "margin",
-    solver: options.SolverName = "highs",
+    ] = "auto",
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="margin|direct",
+            help="Of milp: prove the margin negative in ever smaller balls (the default), or "
+            "minimise the distance in one program (slow, the form of the papers).",
+            show_default=False,
+        ),
+    ] = None,
+    solver: Annotated[
+        str | None,
+        typer.Option(
+            metavar="highs|scip", help="Of milp: which solver proves.", show_default=False
+        ),
+    ] = None,
     formulation: Annotated[
-        str, typer.Option(metavar="bigm|fischetti-jo", help="Of the rectifiers.")
-    ] = "bigm",
+        str | None,
+        typer.Option(
+            metavar="bigm|fischetti-jo", help="Of milp: of the rectifiers.", show_default=False
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Of columns: how many search; all cores.", show_default=False
+        ),
+    ] = None,
     json: options.Json = False,
     witness: Annotated[
         str | None,
@@ -105,9 +127,7 @@ def nearest(
     3 stopped with the answer open.
     """
     criterion = Targeted(target, ratio=ratio, margin=margin)
-    if engine != Milp.name:
-        raise InvalidInput(f"Unknown engine {engine!r}; known is {Milp.name}.")
-    how = Milp(strategy=strategy, solver=solver, formulation=formulation)
+    how = _engine(engine, threads, strategy=strategy, solver=solver, formulation=formulation)
     limits = Limits(time_limit)
     _check_outputs(witness, save_image, json=json)
     network = read_model(model)
@@ -143,6 +163,23 @@ def nearest(
     if failed:
         raise OutputError(" ".join(failed))
     return exit_codes.OF_STATUS[answer.status]
+
+
+def _engine(name: str, threads: int | None, **of_milp: str | None) -> Engine | None:
+    """The engine asked for; None leaves the choice to the query."""
+    given = {option: value for option, value in of_milp.items() if value is not None}
+    if name not in ("auto", Columns.name, Milp.name):
+        raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, milp.")
+    if given and (name == Columns.name or threads is not None):
+        raise InvalidInput(
+            f"--{next(iter(given))} belongs to the engine milp, which was not asked for: leave it "
+            "out, or say --engine milp without --threads."
+        )
+    if given or name == Milp.name:
+        return Milp(**given)  # type: ignore[arg-type]  # each is a str
+    if threads is not None or name == Columns.name:
+        return Columns(threads=threads)
+    return None
 
 
 def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:

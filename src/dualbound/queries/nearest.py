@@ -15,8 +15,7 @@ from dualbound.network import Network
 from dualbound.queries.answer import Answer, Stats, Status, Witness
 from dualbound.queries.replay import Refused, replayed
 from dualbound.region import Box, Norm, norm_named
-from dualbound.search import Incumbent, Milp, Progress, relative_gap
-from dualbound.solvers import solver_named
+from dualbound.search import Engine, Incumbent, Progress, automatic, relative_gap
 
 DEFAULT_GAP = 1e-4
 
@@ -31,7 +30,7 @@ def nearest(
     cap: ArrayLike | None = None,
     mask: ArrayLike | None = None,
     gap: float = DEFAULT_GAP,
-    engine: Milp | None = None,
+    engine: Engine | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Answer:
@@ -46,7 +45,7 @@ def nearest(
         cap: how far each input may move, one number or one for each.
         mask: true for the inputs that may change.
         gap: relative gap between value and bound that counts as proved.
-        engine: how it is solved; `Milp` when not given.
+        engine: how it is solved: `Columns` or `Milp`; chosen by the network when not given.
         limits: when to stop.
         on_progress: told of every better witness, better bound and new phase.
 
@@ -71,7 +70,7 @@ def nearest(
     if not 0 <= gap < 1:
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
     problem = nearest_problem(network, x, criterion, norm=norm, region=region, cap=cap, mask=mask)
-    engine = engine or Milp()
+    engine = engine or automatic(problem)
     with Clock(limits).catching_ctrl_c() as clock:
         incumbent = Incumbent(clock, on_progress)
         unstable = engine.search(problem, incumbent, gap)
@@ -81,7 +80,7 @@ def nearest(
     value = None if witness is None else witness.distance
     if value is not None:
         incumbent.check(value)
-    solver = solver_named(engine.solver)
+    solver = engine.backend()
     return Answer(
         status=_status(witness, incumbent.bound, gap),
         norm=problem.norm.name,
@@ -96,7 +95,7 @@ def nearest(
             phases=dict(incumbent.seconds),
             nodes=incumbent.nodes,
             unstable=unstable,
-            engine=f"{engine.name} {engine.strategy}",
+            engine=str(engine),
             solver=f"{solver.name} {solver.version()}",
         ),
     )

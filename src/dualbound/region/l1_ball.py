@@ -41,8 +41,8 @@ class L1Ball(Region):
     box: Box
     lower: Float[np.ndarray, " n"] = field(init=False)
     upper: Float[np.ndarray, " n"] = field(init=False)
-    _start: Float[np.ndarray, " n"] = field(init=False)
-    _budget: float = field(init=False)
+    start: Float[np.ndarray, " n"] = field(init=False)
+    budget: float = field(init=False)
 
     def __post_init__(self) -> None:
         if self.center.shape != self.box.lower.shape:
@@ -56,18 +56,18 @@ class L1Ball(Region):
                 f"The L1 ball of radius {self.radius} does not reach the box: it is "
                 f"{self.radius - budget} away."
             )
-        object.__setattr__(self, "_start", start)
-        object.__setattr__(self, "_budget", budget)
+        object.__setattr__(self, "start", start)
+        object.__setattr__(self, "budget", budget)
         object.__setattr__(self, "lower", np.maximum(self.box.lower, start - budget))
         object.__setattr__(self, "upper", np.minimum(self.box.upper, start + budget))
 
     def _room(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
         """How far each input can move towards the sign of each direction."""
-        return np.where(directions > 0, self.upper - self._start, self._start - self.lower)
+        return np.where(directions > 0, self.upper - self.start, self.start - self.lower)
 
     def maximiser(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
         """A fractional knapsack: spend the radius on the largest entries first."""
-        return self._start + np.sign(directions) * self._steps(directions)
+        return self.start + np.sign(directions) * self._steps(directions)
 
     def _steps(
         self, directions: Float[np.ndarray, "k n"], largest: int = 64
@@ -84,10 +84,10 @@ class L1Ball(Region):
             order = np.argsort(-gain, axis=1, kind="stable")
         offered = np.take_along_axis(room, order, axis=1)
         spent = np.cumsum(offered, axis=1)
-        if largest < n and np.any((spent[:, -1] < self._budget) & (gain > 0).any(axis=1)):
+        if largest < n and np.any((spent[:, -1] < self.budget) & (gain > 0).any(axis=1)):
             return self._steps(directions, n)
         steps = np.zeros_like(room)
-        share = np.clip(self._budget - (spent - offered), 0.0, offered)
+        share = np.clip(self.budget - (spent - offered), 0.0, offered)
         np.put_along_axis(steps, order, share, axis=1)
         return steps
 
@@ -103,17 +103,17 @@ class L1Ball(Region):
 
     def project(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
         """Soft thresholding ``clip(|d| - t, 0, room)``, with the smallest fitting ``t``."""
-        away = points - self._start
+        away = points - self.start
         room, length = self._room(away), np.abs(away)
         low, high = np.zeros(len(points)), length.max(axis=1)
-        low = np.where(np.minimum(length, room).sum(axis=1) <= self._budget, high * 0 - 1, low)
+        low = np.where(np.minimum(length, room).sum(axis=1) <= self.budget, high * 0 - 1, low)
         fits = low < 0
         for _ in range(40):
             middle = (low + high) / 2
-            over = np.clip(length - middle[:, None], 0, room).sum(axis=1) > self._budget
+            over = np.clip(length - middle[:, None], 0, room).sum(axis=1) > self.budget
             low, high = np.where(over, middle, low), np.where(over, high, middle)
         threshold = np.where(fits, 0.0, high)
-        return self._start + np.sign(away) * np.clip(length - threshold[:, None], 0, room)
+        return self.start + np.sign(away) * np.clip(length - threshold[:, None], 0, room)
 
     def sample(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "count n"]:
         """Random signs and shares of the radius on random subsets of the inputs."""
@@ -122,9 +122,9 @@ class L1Ball(Region):
         chosen = rng.random((count, n)).argsort(axis=1).argsort(axis=1) < sparsity
         shares = rng.exponential(size=(count, n)) * chosen
         used = rng.random((count, 1)) ** (1 / sparsity)
-        steps = self._budget * used * shares / shares.sum(axis=1, keepdims=True)
+        steps = self.budget * used * shares / shares.sum(axis=1, keepdims=True)
         signs = np.where(rng.random((count, n)) < 0.5, -1.0, 1.0)
-        return self._start + signs * np.minimum(steps, self._room(signs))
+        return self.start + signs * np.minimum(steps, self._room(signs))
 
     def violation(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, " k"]:
         """The larger of the box's violation and what the distance exceeds the radius by."""

@@ -1,6 +1,9 @@
 """Search: engines that close the gap between a witness and a proof."""
 
+from dualbound.search.automatic import automatic
+from dualbound.search.columns import Columns
+from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 from dualbound.search.milp import Milp
 
-__all__ = ["Incumbent", "Milp", "Progress", "relative_gap"]
+__all__ = ["Columns", "Engine", "Incumbent", "Milp", "Progress", "automatic", "relative_gap"]

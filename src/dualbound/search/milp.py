@@ -11,18 +11,16 @@ that the fast way is checked against, and as the form of the papers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
 from dualbound.attacks import Linearised, NearestProblem
-from dualbound.bounds import METHODS, Bounds, crown
-from dualbound.bounds.crown import maximum
-from dualbound.bounds.layer_bounds import relaxed
+from dualbound.bounds import METHODS, crown
 from dualbound.errors import InvalidInput
-from dualbound.limits import Clock
 from dualbound.milp import formulation_named
-from dualbound.region import Region
+from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
 from dualbound.solvers import Effort, Solution, Solver, Stop, solver_named
@@ -37,7 +35,7 @@ GAVE_UP = (Stop.FAILED, Stop.UNBOUNDED, Stop.INFEASIBLE_OR_UNBOUNDED, Stop.OTHER
 
 
 @dataclass(frozen=True)
-class Milp:
+class Milp(Engine):
     """Solve a nearest query by mixed-integer programming.
 
     Args:
@@ -57,7 +55,7 @@ class Milp:
     formulation: str = "bigm"
     bounds: str = "crown"
     attack: Linearised | None = field(default_factory=Linearised)
-    name = "milp"
+    name: ClassVar[str] = "milp"
 
     def __post_init__(self) -> None:
         if self.strategy not in ("margin", "direct"):
@@ -69,65 +67,50 @@ class Milp:
         formulation_named(self.formulation)
         solver_named(self.solver)
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.strategy}"
+
+    def backend(self) -> Solver:
+        """The solver chosen."""
+        return solver_named(self.solver)
+
     def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
-        """Improve the incumbent from both sides until the gap is closed or its clock expires.
-
-        Args:
-            problem: what is asked.
-            incumbent: takes every witness and every proof. A bound of infinity means that no
-                point of the box reaches the criterion.
-            gap: relative gap that counts as closed.
-
-        Returns:
-            How many neurons of the last program were unstable; None if there was none.
+        """See `Engine.search`.
 
         **Trusts** the solver's verdict that a program has no solution, within its tolerances.
         """
-        run = _Run(problem, incumbent, gap, self, solver_named(self.solver))
+        run = _Run(problem, incumbent, gap, self.backend(), self.attack, self)
         incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
         if self.strategy == "direct":
             run.direct()
         else:
+            run.start()
             run.margin()
         incumbent.enter("done")
         return run.unstable
 
 
 @dataclass
-class _Run:
-    """One search: the problem, what is known, and the means."""
-
-    problem: NearestProblem
-    incumbent: Incumbent
-    gap: float
+class _Run(NearestRun):
     engine: Milp
-    solver: Solver
     unstable: int | None = None
 
     def margin(self) -> None:
         """Shrink the ball until it holds nothing nearer."""
         known = self.incumbent
-        known.enter("bounds")
-        self._raise_bound()
-        if self.engine.attack is not None:
-            known.enter("attack")
-            x = self.engine.attack(self.problem, self.solver, known.clock)
-            if x is not None:
-                known.improve(x, float(self.problem.distance(x)))
-        furthest = self.problem.norm.reach(self.problem.center, self.problem.box)[1]
         retreat = 0.0
-        while not known.clock.expired and retreat < 0.5:
-            radius = min(known.value * (1 - self.gap), furthest) * (1 - retreat)
-            unsearched = known.x is None and radius == furthest  # maybe 0: a box of one point
-            if radius <= known.bound and not unsearched:
+        while not known.clock.expired and retreat < 0.5 and not self.finished:
+            radius = self.radius * (1 - retreat)
+            if retreat and radius <= known.bound:
                 return
             excluded, x = self._look_inside(radius)
             if excluded:
-                known.prove(radius if radius < furthest else np.inf)
+                self.excluded(radius)
                 return
             if x is None:
                 return
-            if not self._take(x):
+            known.enter("polish")
+            if not self.take(x):
                 # A point within the solver's tolerance of the criterion, but not of it: nothing
                 # nearer than this can be told apart. Prove what can be proved.
                 retreat = max(2 * retreat, self.gap, 1e-6)
@@ -146,39 +129,15 @@ class _Run:
         elif solution.bound is not None:
             known.prove(solution.bound - TOLERANCE * (1 + abs(solution.bound)))
         if solution.x is not None:
-            self._take(program.encoding.input_at(solution.x))
-
-    def _raise_bound(self, precision: float = 1.02) -> None:
-        """The largest radius whose ball is excluded by CROWN alone: doubling, then bisection."""
-        known = self.incumbent
-        nearest, furthest = self.problem.norm.reach(self.problem.center, self.problem.box)
-        high = max(nearest, furthest / 1024)
-        while high < furthest and self._excluded_by_bounds(high):
-            high *= 2
-        high = min(high, furthest)
-        low = max(known.bound, furthest / 1024)
-        while not known.clock.expired and high > precision * low:
-            middle = float(np.sqrt(low * high))
-            if self._excluded_by_bounds(middle):
-                low = middle
-            else:
-                high = middle
-
-    def _excluded_by_bounds(self, radius: float) -> bool:
-        """Whether CROWN alone proves that a ball holds no witness; then the bound is raised."""
-        region = self._ball(radius)
-        excluded = self._most(region, crown(self.problem.network, region)) < 0
-        if excluded:
-            self.incumbent.prove(radius)
-        return excluded and not self.incumbent.clock.expired
+            self.take(program.encoding.input_at(solution.x))
 
     def _look_inside(self, radius: float) -> tuple[bool, Float[np.ndarray, " n"] | None]:
         """Whether the ball is proved to hold no witness; else a point that may be one."""
         known, network = self.incumbent, self.problem.network
         known.enter("bounds")
-        region = self._ball(radius)
+        region = self.ball(radius)
         bounds = crown(network, region)
-        most = self._most(region, bounds)
+        most = self.most(region, bounds)
         self.unstable = bounds.unstable_count(network)
         if most < 0:
             return True, None
@@ -196,15 +155,6 @@ class _Run:
         x = None if solution.x is None else program.encoding.input_at(solution.x)
         return excluded, x
 
-    def _ball(self, radius: float) -> Region:
-        return self.problem.norm.ball(self.problem.center, radius, self.problem.box)
-
-    def _most(self, region: Region, bounds: Bounds) -> float:
-        """An upper bound on the criterion's slack over a region."""
-        a, b = self.problem.criterion.rows(self.problem.network.output_size)
-        over = maximum(self.problem.network, region, bounds, self.problem.network.output, a)
-        return float((relaxed(over, over)[1] - b).min())
-
     def _solve(
         self, program: NearestProgram, *, target: float | None = None, gap: float = 0.0
     ) -> Solution:
@@ -220,14 +170,3 @@ class _Run:
         if solution.stop in GAVE_UP:
             known.note = f"{self.solver.name} gave up: {solution.message}"
         return solution
-
-    def _take(self, x: Float[np.ndarray, " n"]) -> bool:
-        """Polish a point and walk down from it; whether the incumbent got better."""
-        known, problem = self.incumbent, self.problem
-        x = problem.box.project(x[None])[0]
-        known.enter("polish")
-        clock = Clock() if known.clock.expired else known.clock
-        found = (self.engine.attack or Linearised()).descend(problem, x, self.solver, clock)
-        if found is None and problem.reached(x):
-            return known.improve(x, float(problem.distance(x)))
-        return found is not None and known.improve(found.x, found.distance)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -52,8 +51,3 @@ def finished(job: Future[T], clock: Clock, *, otherwise: T) -> T:
 
 def _quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def core_count() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,8 @@
+"""Branch and bound on activation phases, with our own relaxation, propagation and proofs.
+
+`tree` is not imported here: it brings numba along, which takes a while to load.
+"""
+
+from dualbound.phases.chain import Chain, Room, chain_of, room_of
+
+__all__ = ["Chain", "Room", "chain_of", "room_of"]

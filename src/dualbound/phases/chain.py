@@ -1,0 +1,124 @@
+"""A network that is a plain chain, and a region, packed into flat arrays for compiled code.
+
+Layer 1 reads the *move* ``d = x - x0`` from a reference point; the last layer holds the linear
+functions of the output that a search asks about, its *goals*.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.errors import InvalidInput
+from dualbound.network.graph import Affine, Network, Relu
+from dualbound.region import Box, L1Ball, Region
+
+
+class Chain(NamedTuple):
+    """Affine maps with a rectifier between any two of them, flat.
+
+    Attributes:
+        sizes: neurons of every hidden layer, then the number of goals.
+        starts: where each layer begins among all neurons; the goals come last.
+        first: weights of layer 1, ``(sizes[0], n)``.
+        weights: those of the later layers, row by row, layer by layer.
+        offsets: where each layer's weights begin; -1 for layer 1.
+        bias: one a neuron, then one a goal.
+    """
+
+    sizes: np.ndarray
+    starts: np.ndarray
+    first: np.ndarray
+    weights: np.ndarray
+    offsets: np.ndarray
+    bias: np.ndarray
+
+    @property
+    def hidden(self) -> int:
+        """How many neurons there are before the goals."""
+        return int(self.starts[-1])
+
+    def layer(self, k: int) -> slice:
+        """Where layer ``k`` is among all neurons."""
+        return slice(int(self.starts[k]), int(self.starts[k] + self.sizes[k]))
+
+    def weight(self, k: int) -> Float[np.ndarray, "m p"]:
+        """The weights into layer ``k`` (0 is the first)."""
+        if k == 0:
+            return self.first
+        rows, columns = int(self.sizes[k]), int(self.sizes[k - 1])
+        start = int(self.offsets[k])
+        return self.weights[start : start + rows * columns].reshape(rows, columns)
+
+
+def chain_of(
+    network: Network,
+    reference: Float[np.ndarray, " n"],
+    rows: Float[np.ndarray, "k m"],
+    sides: Float[np.ndarray, " k"],
+) -> Chain | None:
+    """Pack a network whose goals are ``rows·output - sides``.
+
+    Returns:
+        The chain, or None if the graph branches or has no rectifier.
+    """
+    maps: list[tuple[np.ndarray, np.ndarray]] = []
+    pending = True  # whether an affine map is due before the next rectifier
+    for before, node in zip(network.nodes, network.nodes[1:], strict=False):
+        if node.reads != (before.name,):
+            return None
+        match node.op:
+            case Affine(weight, bias):
+                maps.append((weight, bias))
+                pending = False
+            case Relu():
+                if pending:
+                    maps.append((np.eye(node.size), np.zeros(node.size)))
+                pending = True
+    if network.nodes[-1].name != network.output:
+        return None
+    if pending:
+        maps.append((np.eye(network.output_size), np.zeros(network.output_size)))
+    if len(maps) < 2:
+        return None
+    weight, bias = maps.pop()
+    maps.append((rows @ weight, rows @ bias - sides))
+    sizes = np.array([len(bias) for _, bias in maps], dtype=np.int64)
+    lengths = [weight.size for weight, _ in maps[1:]]
+    biases = [maps[0][1] + maps[0][0] @ reference, *(bias for _, bias in maps[1:])]
+    return Chain(
+        sizes=sizes,
+        starts=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
+        first=np.ascontiguousarray(maps[0][0], dtype=float),
+        weights=np.concatenate([np.zeros(0), *(weight.reshape(-1) for weight, _ in maps[1:])]),
+        offsets=np.concatenate([[-1], np.cumsum([0, *lengths])[: len(lengths)]]).astype(np.int64),
+        bias=np.concatenate(biases).astype(float),
+    )
+
+
+class Room(NamedTuple):
+    """A ball or a box, seen from its reference point.
+
+    Attributes:
+        up, down: how far each input may move, ``(n,)``, not negative.
+        budget: the most that all moves may sum up to, or infinity.
+    """
+
+    up: np.ndarray
+    down: np.ndarray
+    budget: float
+
+
+def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
+    """A region as moves from a point of it; of an L1 ball, from its centre moved to the box.
+
+    Raises:
+        InvalidInput: a region that is neither an L1 ball nor a box.
+    """
+    if not isinstance(region, Box | L1Ball):
+        raise InvalidInput(f"A {type(region).__name__} is neither an L1 ball nor a box.")
+    budget = region.budget if isinstance(region, L1Ball) else np.inf
+    up, down = region.upper - reference, reference - region.lower
+    return Room(np.maximum(up, 0.0), np.maximum(down, 0.0), float(budget))

@@ -1,0 +1,316 @@
+"""The tree: nodes fix the phases of some neurons, threads share what is open.
+
+A node's bounds are propagated afresh, with the multipliers of its ancestors' bounds evaluated anew;
+its relaxation is solved from the last basis; its proof is a Lagrangian bound in our own numbers.
+Where a node is far from closed, the bounds of its open neurons are first tightened by linear
+programs: that costs some dozens of them and saves a subtree.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.limits import Clock
+from dualbound.phases import propagation
+from dualbound.phases.chain import Chain, Room
+from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed
+
+LOOK_AHEAD = 10
+"""How many neurons are tried at each split."""
+
+FAR = 1.5
+"""A node whose bound must fall by more than this many times what its parent's split has won is
+tightened first."""
+
+
+@dataclass(order=True)
+class _Node:
+    """An open part of the region.
+
+    Attributes:
+        order: smaller is looked at first.
+        number: of creation, to break ties.
+        most: proved upper bound on the smallest goal.
+        low, high: bounds of all neurons.
+        multipliers: of single bounds, shared with the parent.
+        relaxed: its solved relaxation, if it was solved when its parent was split.
+        won: by how much the bound fell at the parent's split, the geometric mean of both sides.
+        room: number of the room that its bounds were propagated in.
+    """
+
+    order: float
+    number: int
+    most: float = field(compare=False)
+    low: Float[np.ndarray, " h"] = field(compare=False)
+    high: Float[np.ndarray, " h"] = field(compare=False)
+    multipliers: Multipliers = field(compare=False)
+    relaxed: Relaxed | None = field(compare=False, default=None)
+    won: float = field(compare=False, default=0.0)
+    room: int = field(compare=False, default=0)
+
+
+class PhaseTree:
+    """Prove that the smallest goal of a chain is nowhere in a room at least ``least``.
+
+    Args:
+        chain: of the network, with goals.
+        room: of its inputs.
+        clock: when to stop.
+        least: what is to be proved; see `raise_least`.
+        on_point: is handed moves of the room, each the optimum of a relaxation; it may call
+            `shrink` or `raise_least`. Called by one thread at a time.
+        on_node: called now and then, by the thread that called `run`.
+        low, high: bounds of all neurons that are known to hold in the room.
+        threads: how many look at nodes; with one, a search is the same each time.
+
+    Attributes:
+        nodes: how many have been looked at.
+        programs: linear programs solved.
+        unstable: neurons whose sign was open at the root.
+
+    **Trusts** float64 sums within the slack of `propagation`, nothing else.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        room: Room,
+        clock: Clock,
+        *,
+        least: float = 0.0,
+        on_point: Callable[[Float[np.ndarray, " n"]], None] | None = None,
+        on_node: Callable[[], None] | None = None,
+        low: Float[np.ndarray, " h"] | None = None,
+        high: Float[np.ndarray, " h"] | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.chain, self.room, self.clock, self.least = chain, room, clock, least
+        self.nodes = self.programs = 0
+        self._on_point, self._on_node = on_point, on_node
+        self._threads = threads
+        self._layer_of = np.repeat(np.arange(len(chain.sizes) - 1), chain.sizes[:-1])
+        self._rooms = 0
+        self._last = np.inf
+        self._number = itertools.count()
+        self._open: list[_Node] = []
+        self._stuck: list[_Node] = []
+        self._held: dict[int, _Node] = {}  # by thread
+        self._changed = threading.Condition()
+        self._telling = threading.RLock()
+        self._error: BaseException | None = None
+        self._work = propagation.workspace(chain)
+        h = chain.hidden
+        low = np.full(h, -np.inf) if low is None else low.copy()
+        high = np.full(h, np.inf) if high is None else high.copy()
+        root = _Node(-np.inf, next(self._number), np.inf, low, high, Multipliers.none(chain))
+        if self._propagated(root, self._work):
+            self._open.append(root)
+        self.unstable = int(((low < 0) & (high > 0)).sum())
+
+    def shrink(self, room: Room) -> None:
+        """Look at a smaller room from now on."""
+        self.room = room
+        self._rooms += 1
+
+    def raise_least(self, least: float) -> None:
+        """Be content to prove less from now on."""
+        self.least = max(self.least, least)
+        self._rooms += 1
+
+    @property
+    def most(self) -> float:
+        """Proved: nowhere in the room is the smallest goal larger than this, or than ``least``."""
+        return max((node.most for node in self._unproved()), default=-np.inf)
+
+    def excludes(self, room: Room) -> bool:
+        """Whether it is proved already that no point of a smaller room reaches ``least``."""
+        work = propagation.workspace(self.chain)
+        direction, leaning = np.zeros(self.chain.first.shape[1]), np.zeros(self.chain.hidden)
+        for node in self._unproved():
+            found = node.relaxed
+            if found is None:
+                most = propagation.goal_bound(self.chain, room, node.low, node.high, work)
+            else:
+                most = propagation.lagrangian(
+                    self.chain, room, node.low, node.high, found.goals, found.multipliers,
+                    0.0, -1, 0.0, direction, leaning, work,
+                )  # fmt: skip
+            if not most < self.least:
+                return False
+        return True
+
+    def run(self, nodes: float = np.inf) -> bool:
+        """Search until everything is proved, the clock expires, or so many nodes are looked at.
+
+        Returns:
+            Whether everything is proved. If not, `run` goes on from there.
+        """
+        self._last = self.nodes + nodes
+        workers = [
+            threading.Thread(target=self._worker, args=(k,), daemon=True)
+            for k in range(self._threads if self._open else 0)
+        ]
+        for worker in workers:
+            worker.start()
+        while any(worker.is_alive() for worker in workers):
+            with self._changed:
+                self._changed.wait(0.1)
+            if self._on_node is not None and self._error is None:
+                with self._telling:
+                    self._on_node()
+        if self._error is not None:
+            raise self._error
+        return not self._unproved()
+
+    @property
+    def _ended(self) -> bool:
+        return self.clock.expired or self._error is not None or self.nodes >= self._last
+
+    def _unproved(self) -> list[_Node]:
+        with self._changed:
+            return [*self._open, *self._stuck, *self._held.values()]
+
+    def _worker(self, me: int) -> None:
+        try:
+            relaxation = Relaxation(self.chain, self.room, self.least)
+            work, rooms = propagation.workspace(self.chain), 0
+            while (node := self._take(me)) is not None:
+                if rooms != self._rooms:
+                    rooms = self._rooms
+                    relaxation.narrow(self.room, self.least)
+                before = relaxation.solves
+                children = self._expand(node, relaxation, work)
+                self._give(me, node, children, relaxation.solves - before)
+        except BaseException as error:  # noqa: BLE001  # handed to the thread that waits
+            with self._changed:
+                self._error = self._error or error
+                self._changed.notify_all()
+
+    def _take(self, me: int) -> _Node | None:
+        """The next node for a thread; None when there is nothing left to do."""
+        with self._changed:
+            while True:
+                if self._ended:
+                    self._changed.notify_all()
+                    return None
+                if self._open:
+                    self._held[me] = heapq.heappop(self._open)
+                    return self._held[me]
+                if not self._held:
+                    self._changed.notify_all()
+                    return None
+                self._changed.wait(0.05)
+
+    def _give(self, me: int, node: _Node, children: list[_Node] | None, programs: int) -> None:
+        """Return what is left of a node; None if it can be neither closed nor split."""
+        with self._changed:
+            del self._held[me]
+            self.nodes += 1
+            self.programs += programs
+            if children is None:
+                (self._open if self._ended else self._stuck).append(node)
+            for child in children or ():
+                heapq.heappush(self._open, child)
+            self._changed.notify_all()
+
+    def _propagated(self, node: _Node, work: tuple[np.ndarray, ...]) -> bool:
+        """Propagate a node's bounds in the present room; whether it stays open."""
+        node.room = self._rooms
+        if not propagation.propagate(self.chain, self.room, node.low, node.high, -1, work):
+            return False
+        most = propagation.goal_bound(self.chain, self.room, node.low, node.high, work)
+        node.most = min(node.most, most)
+        return node.most >= self.least
+
+    def _expand(
+        self, node: _Node, relaxation: Relaxation, work: tuple[np.ndarray, ...]
+    ) -> list[_Node] | None:
+        """The open children of a node; None if it cannot be split."""
+        if node.most < self.least:
+            return []
+        if node.room != self._rooms:
+            if not self._propagated(node, work):
+                return []
+            node.relaxed = None
+        if not self._solve(node, relaxation):
+            return []
+        if node.most - self.least > FAR * node.won:
+            node.multipliers = node.multipliers.copy()
+            if not relaxation.tighten(node.low, node.high, node.multipliers):
+                return []
+            node.relaxed = None
+            if not self._solve(node, relaxation):
+                return []
+        return self._split(node, relaxation, work)
+
+    def _solve(self, node: _Node, relaxation: Relaxation) -> bool:
+        """Solve a node's relaxation, once; whether the node stays open."""
+        if node.relaxed is None:
+            found = relaxation.solve(node.low, node.high)
+            node.most = min(node.most, found.most)
+            node.relaxed = replace(found, move=None)
+            if found.move is not None and self._on_point is not None:
+                with self._telling:
+                    self._on_point(found.move)
+        return node.most >= self.least
+
+    def _split(
+        self, node: _Node, relaxation: Relaxation, work: tuple[np.ndarray, ...]
+    ) -> list[_Node] | None:
+        """Split at the neuron that wins most, of the few that the bound leans on most."""
+        unstable = (node.low < 0) & (node.high > 0)
+        if not unstable.any() or self.clock.expired:
+            return None
+        leaning = node.relaxed.leaning if node.relaxed is not None else np.zeros(len(unstable))
+        score = leaning + 1e-9 * np.minimum(-node.low, node.high)
+        ranked = np.argsort(np.where(unstable, -score, np.inf))
+        best: tuple[float, list[_Node]] | None = None
+        for at in ranked[: min(LOOK_AHEAD, int(unstable.sum()))].tolist():
+            children = self._children(node, at, relaxation, work)
+            left = [child for child in children if self._solve(child, relaxation)]
+            closed = [node.most - self.least] * (2 - len(left))
+            first, second = [*(node.most - child.most for child in left), *closed]
+            won = max(first, 1e-9) * max(second, 1e-9)
+            if best is None or won > best[0]:
+                best = won, left
+            if len(left) < 2:
+                break  # as good as a split can be
+        if best is None:
+            return None
+        for child in best[1]:
+            child.won = float(np.sqrt(best[0]))
+        return best[1]
+
+    def _children(
+        self, node: _Node, at: int, relaxation: Relaxation, work: tuple[np.ndarray, ...]
+    ) -> list[_Node]:
+        """Both sides of a neuron, without those that propagation closes."""
+        children = []
+        direction, leaning = work[2].copy(), np.zeros(len(node.low))
+        for active in (False, True):
+            low, high = node.low.copy(), node.high.copy()
+            (low if active else high)[at] = 0.0
+            known = node.multipliers
+            if not propagation.inherit(
+                self.chain, self.room, low, high, known.goals, known.neurons, known.known,
+                self.least, int(self._layer_of[at]), direction, leaning, work,
+            ):  # fmt: skip
+                continue
+            most = node.most
+            if node.relaxed is not None:
+                goals, multipliers = node.relaxed.goals, node.relaxed.multipliers
+                if np.any(goals):
+                    most = min(most, relaxation.bound(low, high, goals, multipliers))
+            if most >= self.least:
+                most = min(most, propagation.goal_bound(self.chain, self.room, low, high, work))
+            if most >= self.least:
+                number = next(self._number)
+                children.append(_Node(-most, number, most, low, high, known, room=self._rooms))
+        return children

@@ -1,0 +1,77 @@
+"""The engine ``columns``: our own branch and bound on activation phases, inputs as priced columns.
+
+A witness first; then one tree proves that the ball of its distance holds nothing nearer. Every
+optimum of a relaxation is tried as a witness; a better one shrinks the ball, and the tree goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from dualbound.attacks import Linearised, NearestProblem
+from dualbound.errors import InvalidInput
+from dualbound.limits import core_count
+from dualbound.phases import Chain, chain_of
+from dualbound.search.engine import Engine
+from dualbound.search.incumbent import Incumbent
+from dualbound.solvers import Highs, Solver
+
+
+@dataclass(frozen=True)
+class Columns(Engine):
+    """Solve a nearest query by branch and bound on activation phases.
+
+    Args:
+        threads: how many look at nodes; the machine's cores when not given. With one, a search
+            without a time limit is the same each time.
+        attack: how the first witness is found; None starts without one.
+
+    Raises:
+        InvalidInput: less than one thread; on `search`, a network that is not a plain chain of
+            affine maps and rectifiers.
+    """
+
+    threads: int | None = None
+    attack: Linearised | None = field(default_factory=Linearised)
+    name: ClassVar[str] = "columns"
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise InvalidInput(f"There must be at least 1 thread, found {self.threads}.")
+
+    def backend(self) -> Solver:
+        """HiGHS, for the linear programs of nodes and witnesses."""
+        return Highs()
+
+    @staticmethod
+    def can(problem: NearestProblem) -> bool:
+        """Whether the engine knows this kind of network."""
+        return _chain(problem) is not None
+
+    def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
+        """See `Engine.search`.
+
+        **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
+        """
+        chain = _chain(problem)
+        if chain is None:
+            raise InvalidInput(
+                "The engine columns knows plain chains of affine maps and rectifiers only, and "
+                "this network is none; use the engine milp."
+            )
+        from dualbound.search.shrinking_ball import ShrinkingBall  # brings numba along
+
+        run = ShrinkingBall(problem, incumbent, gap, self.backend(), self.attack, chain)
+        incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
+        run.start()
+        if not run.finished and not incumbent.clock.expired:
+            run.prove(self.threads or core_count())
+        incumbent.enter("done")
+        return run.unstable
+
+
+def _chain(problem: NearestProblem) -> Chain | None:
+    rows, sides = problem.criterion.rows(problem.network.output_size)
+    reference = problem.box.project(problem.center[None])[0]
+    return chain_of(problem.network, reference, rows, sides)

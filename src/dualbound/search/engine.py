@@ -1,0 +1,136 @@
+"""What every engine of a nearest query does, and the choice among them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.attacks import Linearised, NearestProblem
+from dualbound.bounds import Bounds, crown
+from dualbound.bounds.crown import maximum
+from dualbound.bounds.layer_bounds import relaxed
+from dualbound.limits import Clock
+from dualbound.region import Region
+from dualbound.search.incumbent import Incumbent
+from dualbound.solvers import Solver
+
+
+class Engine(ABC):
+    """A way to close the gap between a witness and a proof.
+
+    Attributes:
+        name: as on the command line.
+    """
+
+    name: ClassVar[str]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @abstractmethod
+    def backend(self) -> Solver:
+        """What solves its programs."""
+
+    @abstractmethod
+    def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
+        """Improve the incumbent from both sides until the gap is closed or its clock expires.
+
+        Args:
+            problem: what is asked.
+            incumbent: takes every witness and every proof. A bound of infinity means that no
+                point of the box reaches the criterion.
+            gap: relative gap that counts as closed.
+
+        Returns:
+            How many neurons were unstable when the last proof began; None if none did.
+        """
+
+
+@dataclass
+class NearestRun:
+    """One search: the problem, what is known, and the steps that engines share."""
+
+    problem: NearestProblem
+    incumbent: Incumbent
+    gap: float
+    solver: Solver
+    attack: Linearised | None
+
+    @property
+    def furthest(self) -> float:
+        """The distance of the furthest point of the box."""
+        return self.problem.norm.reach(self.problem.center, self.problem.box)[1]
+
+    @property
+    def radius(self) -> float:
+        """Of the ball in which there must be nothing for the gap to be closed."""
+        return min(self.incumbent.value * (1 - self.gap), self.furthest)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the bound has reached that radius."""
+        unsearched = self.incumbent.x is None and self.radius == self.furthest  # maybe 0
+        return self.radius <= self.incumbent.bound and not unsearched
+
+    def start(self) -> None:
+        """What comes first, whatever follows: a bound by CROWN, and a witness by attack."""
+        known = self.incumbent
+        known.enter("bounds")
+        self._raise_bound()
+        if self.attack is not None:
+            known.enter("attack")
+            x = self.attack(self.problem, self.solver, known.clock)
+            if x is not None:
+                known.improve(x, float(self.problem.distance(x)))
+
+    def ball(self, radius: float) -> Region:
+        """All points of the box within a radius."""
+        return self.problem.norm.ball(self.problem.center, radius, self.problem.box)
+
+    def excluded(self, radius: float) -> None:
+        """Record that a ball holds no witness."""
+        self.incumbent.prove(radius if radius < self.furthest else np.inf)
+
+    def most(self, region: Region, bounds: Bounds) -> float:
+        """An upper bound on the criterion's slack over a region, by CROWN."""
+        a, b = self.problem.criterion.rows(self.problem.network.output_size)
+        over = maximum(self.problem.network, region, bounds, self.problem.network.output, a)
+        return float((relaxed(over, over)[1] - b).min())
+
+    def take(self, x: Float[np.ndarray, " n"]) -> bool:
+        """Polish a point and walk down from it; whether the incumbent got better."""
+        known, problem = self.incumbent, self.problem
+        x = problem.box.project(x[None])[0]
+        clock = Clock() if known.clock.expired else known.clock
+        found = (self.attack or Linearised()).descend(problem, x, self.solver, clock)
+        if found is None and problem.reached(x):
+            return known.improve(x, float(problem.distance(x)))
+        return found is not None and known.improve(found.x, found.distance)
+
+    def _raise_bound(self, precision: float = 1.02) -> None:
+        """The largest radius whose ball is excluded by CROWN alone: doubling, then bisection."""
+        known, furthest = self.incumbent, self.furthest
+        nearest = self.problem.norm.reach(self.problem.center, self.problem.box)[0]
+        high = max(nearest, furthest / 1024)
+        while high < furthest and self._excluded_by_crown(high):
+            high *= 2
+        high = min(high, furthest)
+        low = max(known.bound, furthest / 1024)
+        while not known.clock.expired and high > precision * low:
+            middle = float(np.sqrt(low * high))
+            if self._excluded_by_crown(middle):
+                low = middle
+            else:
+                high = middle
+
+    def _excluded_by_crown(self, radius: float) -> bool:
+        """Whether CROWN alone proves that a ball holds no witness; then the bound is raised."""
+        region = self.ball(radius)
+        excluded = self.most(region, crown(self.problem.network, region)) < 0
+        if excluded:
+            self.incumbent.prove(radius)
+        return excluded and not self.incumbent.clock.expired

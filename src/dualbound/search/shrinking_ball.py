@@ -1,0 +1,127 @@
+"""How ``columns`` goes about it: trees over balls that shrink with every better witness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.attacks import polish
+from dualbound.network.graph import pattern_at
+from dualbound.phases import Chain, Room, room_of
+from dualbound.phases.tree import PhaseTree
+from dualbound.search.engine import NearestRun
+
+DOUBT = 200
+"""Nodes after which a tree whose ball might be too large lets smaller balls go first."""
+
+GROWTH = 1.5
+"""From one ball to the next."""
+
+POLISHED = 0.2
+"""For every node, how many optima of relaxations that are no witnesses yet may be polished."""
+
+
+@dataclass
+class ShrinkingBall(NearestRun):
+    """One nearest search by trees.
+
+    Attributes:
+        chain: of the problem's network, with the criterion's rows as goals.
+        unstable: neurons whose sign was open in the first ball.
+    """
+
+    chain: Chain
+    unstable: int | None = None
+
+    def __post_init__(self) -> None:
+        self._reference = self.problem.box.project(self.problem.center[None])[0]
+        self._patterns: set[bytes] = set()
+        self._polished = 0
+        self._told = 0.0
+
+    def prove(self, threads: int) -> None:
+        """A tree over the ball; where it grows, trees over smaller balls before it goes on.
+
+        A ball far larger than it need be takes many times as long, and small ones next to nothing:
+        one of them may hold a better witness, and the others raise the bound.
+        """
+        self.incumbent.enter("search")
+        tree = self._tree_over(self.radius, threads)
+        self.unstable = tree.unstable
+        if not self._grow(tree, self.radius, DOUBT):
+            while not self.incumbent.clock.expired:
+                radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
+                if radius >= self.radius / GROWTH:
+                    break
+                proved = self._grow(self._tree_over(radius, threads), radius)
+                if self.finished:
+                    return
+                if not proved:
+                    break
+            tree.shrink(self._room(self.radius))
+            self._grow(tree, self.radius)
+
+    def _tree_over(self, radius: float, threads: int) -> PhaseTree:
+        return PhaseTree(
+            self.chain,
+            self._room(radius),
+            self.incumbent.clock,
+            on_point=self._try,
+            on_node=self._tell,
+            threads=threads,
+        )
+
+    def _grow(self, tree: PhaseTree, radius: float, nodes: float = np.inf) -> bool:
+        """Let a tree grow and record what it proves; whether that is everything."""
+        self._tree, self._limit = tree, radius
+        self._counted = tree.nodes
+        proved = tree.run(nodes)
+        if proved:
+            self.excluded(min(radius, self.radius))
+        else:
+            self._raise(steps=20)
+        self.incumbent.nodes += tree.nodes - self._counted
+        return proved
+
+    def _room(self, radius: float) -> Room:
+        return room_of(self.ball(radius), self._reference)
+
+    def _try(self, move: Float[np.ndarray, " n"]) -> None:
+        """An optimum of a relaxation: a witness, or perhaps one on its own pattern."""
+        problem = self.problem
+        x = problem.box.project((self._reference + move)[None])[0]
+        better = False
+        if float(problem.criterion.slack(problem.network(x))) >= 0:
+            better = self.take(x)
+        elif self._polished <= POLISHED * (self.incumbent.nodes + self._tree.nodes):
+            pattern = pattern_at(problem.network, x)
+            key = b"".join(np.packbits(active).tobytes() for active in pattern.values())
+            if key not in self._patterns:
+                self._patterns.add(key)
+                self._polished += 1
+                found = polish(problem, pattern, self.solver, self.incumbent.clock)
+                if found is not None and found.distance < self.incumbent.value:
+                    better = self.take(found.x)
+        if better:
+            self._tree.shrink(self._room(min(self._limit, self.radius)))
+
+    def _tell(self) -> None:
+        if self.incumbent.clock.seconds > self._told + 1.0:
+            self._raise(steps=2)
+            self._told = self.incumbent.clock.seconds
+        self.incumbent.report(extra_nodes=self._tree.nodes - self._counted)
+
+    def _raise(self, steps: int) -> None:
+        """Bisect for a radius that what the tree has proved so far excludes."""
+        low, high = self.incumbent.bound, min(self._limit, self.radius)
+        for _ in range(steps):
+            if not high > low * (1 + 1e-9):
+                return
+            middle = (low + high) / 2
+            if self._tree.excludes(self._room(middle)):
+                self.excluded(middle)
+                low = middle
+            else:
+                high = middle
