@@ -33,6 +33,9 @@ PRICED_AT_ONCE = 24
 PRECISION = 0.01
 """Pricing ends when it can change the bound by no more than this part of what is of interest."""
 
+PIVOTS = 100_000
+"""A linear program that takes more is given up; its node is split or stays open."""
+
 DUAL, PRIMAL = 1, 4
 """HiGHS's numbers of its two simplex methods."""
 
@@ -290,6 +293,8 @@ class Relaxation:
             ("threads", 1),
             ("parallel", "off"),
             ("small_matrix_value", 1e-12),
+            ("primal_simplex_bound_perturbation_multiplier", 0.0),  # a tenth of the time
+            ("simplex_iteration_limit", PIVOTS),
         ):
             highs.setOptionValue(option, value)
         dense = np.zeros((goals + 2 * h + 1, 1 + 2 * h))

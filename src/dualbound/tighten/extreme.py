@@ -1,0 +1,89 @@
+"""The exact extremes of one neuron, by branch and bound on phases."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.bounds import Bounds
+from dualbound.limits import Clock
+from dualbound.network.graph import Network, maps_on_pattern, pattern_at
+from dualbound.phases import Chain, chain_of, room_of
+from dualbound.region import Region
+
+EXACT = 1e-6
+"""A bound is exact when it exceeds a value that was reached by no more than this, relatively."""
+
+
+def maximum(
+    network: Network,
+    region: Region,
+    bounds: Bounds,
+    direction: Float[np.ndarray, " m"],
+    clock: Clock,
+    starts: Float[np.ndarray, "k n"],
+) -> float:
+    """A proved upper bound on ``direction·output`` over a region; exact unless the clock stops it.
+
+    Args:
+        network: a plain chain that ends in the node of interest.
+        region: an L1 ball or a box.
+        bounds: of all pre-activations before the output.
+        direction: the linear function.
+        clock: when to stop.
+        starts: points of the region to climb from.
+
+    **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
+    """
+    from dualbound.phases.tree import PhaseTree
+
+    reference = region.project(starts[:1])[0]
+    chain = chain_of(network, reference, direction[None], np.zeros(1))
+    if chain is None:
+        raise ValueError("not a plain chain")
+    reached = max(_climb(network, region, direction, x) for x in starts)
+    low, high = _flat(network, chain, bounds)
+
+    def beyond(value: float) -> float:
+        return value + EXACT * (1 + abs(value))
+
+    def look(move: Float[np.ndarray, " n"]) -> None:
+        value = _climb(network, region, direction, region.project((reference + move)[None])[0])
+        if beyond(value) > tree.least:
+            tree.raise_least(beyond(value))
+
+    tree = PhaseTree(
+        chain,
+        room_of(region, reference),
+        clock,
+        least=beyond(reached),
+        on_point=look,
+        low=low,
+        high=high,
+    )
+    tree.run()
+    return max(tree.most, tree.least)
+
+
+def _flat(network: Network, chain: Chain, bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:
+    names = [relu.reads[0] for relu in network.relus]
+    low = np.concatenate([bounds.lower[name] for name in names])
+    return low, np.concatenate([bounds.upper[name] for name in names])
+
+
+def _climb(
+    network: Network,
+    region: Region,
+    direction: Float[np.ndarray, " m"],
+    x: Float[np.ndarray, " n"],
+) -> float:
+    """The value at a point, or further along its patterns: on each the function is linear."""
+    best = float(direction @ network(x))
+    for _ in range(20):
+        weight, _ = maps_on_pattern(network, pattern_at(network, x))[network.output]
+        x = region.maximiser((direction @ weight)[None])[0]
+        value = float(direction @ network(x))
+        if not value > best + 1e-9 * (1 + abs(best)):
+            break
+        best = value
+    return best
