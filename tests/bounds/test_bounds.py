@@ -53,7 +53,7 @@ def assert_within(inner: Bounds, outer: Bounds, slack: float = 0.0) -> None:
         assert np.all(inner.upper[name] <= outer.upper[name] + slack)
 
 
-@pytest.mark.parametrize("method", NAMES)
+@pytest.mark.parametrize("method", [*NAMES, "exact"])
 @pytest.mark.parametrize("seed", range(12))
 def test_sampled_points_of_tiny_networks_lie_inside(method: str, seed: int) -> None:
     tiny, _, region = tiny_problem(seed)
@@ -68,10 +68,11 @@ def test_each_method_is_within_the_one_before_it(seed: int) -> None:
         assert_within(inner, outer)
 
 
+@pytest.mark.parametrize("method", ["milp", "exact"])
 @pytest.mark.parametrize("seed", range(45))
-def test_milp_bounds_are_the_true_ones(seed: int) -> None:
+def test_exact_bounds_are_the_true_ones(seed: int, method: str) -> None:
     tiny, allowed, _ = tiny_problem(seed)
-    network, found = network_of(tiny), of_tiny(seed, "milp")
+    network, found = network_of(tiny), of_tiny(seed, method)
     affine = [node.name for node in network.nodes if node.name.startswith("affine")]
     for name, (low, high) in zip(affine, exact_bounds(tiny, allowed), strict=True):
         np.testing.assert_allclose(found.lower[name], low, rtol=1e-5, atol=1e-5)

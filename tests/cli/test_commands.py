@@ -169,7 +169,7 @@ class TestOtherCommands:
             assert outcome.code == 2
             assert message in outcome.err
 
-    @pytest.mark.parametrize("method", ["interval", "crown", "lp", "milp"])
+    @pytest.mark.parametrize("method", ["interval", "crown", "lp", "milp", "exact"])
     def test_bounds_count_every_neuron_once(self, cli: Cli, tiny: Path, method: str) -> None:
         arguments = ("bounds", tiny / "tiny.onnx", "--method", method, "--workers", 1)
         record = json.loads(cli(*arguments, "--json").out)

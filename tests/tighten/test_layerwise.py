@@ -42,7 +42,7 @@ def assert_equal(one: Bounds, other: Bounds) -> None:
         np.testing.assert_allclose(one.upper[name], other.upper[name], atol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["lp", "milp"])
+@pytest.mark.parametrize("method", ["lp", "milp", "exact"])
 def test_two_processes_find_what_one_finds(method: str) -> None:
     network = network_of(tiny())
     alone = Layerwise(method, workers=1)(network, REGION)
@@ -72,7 +72,7 @@ def test_only_unstable_leaves_the_others_alone_and_decides_as_many(seed: int) ->
 
 
 @pytest.mark.parametrize("seconds", [1e-6, 1e-3])
-@pytest.mark.parametrize("method", ["lp", "milp"])
+@pytest.mark.parametrize("method", ["lp", "milp", "exact"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_limit_for_each_neuron_only_weakens(method: str, seconds: float, seed: int) -> None:
     network = network_of(tiny(seed))
@@ -84,23 +84,25 @@ def test_a_limit_for_each_neuron_only_weakens(method: str, seconds: float, seed:
         assert np.all(limited.upper[name] <= start.upper[name] + 1e-12)
 
 
+@pytest.mark.parametrize("method", ["milp", "exact"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_clock_that_has_stopped_leaves_the_direct_bounds(workers: int) -> None:
+def test_a_clock_that_has_stopped_leaves_the_direct_bounds(workers: int, method: str) -> None:
     network, clock = network_of(tiny()), Clock(Limits(60))
     clock.interrupt()
-    found = Layerwise("milp", workers=workers)(network, REGION, clock=clock)
+    found = Layerwise(method, workers=workers)(network, REGION, clock=clock)
     assert_equal(found, crown(network, REGION))
 
 
+@pytest.mark.parametrize("method", ["milp", "exact"])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_interruption_in_the_middle_keeps_what_is_proved(workers: int) -> None:
+def test_an_interruption_in_the_middle_keeps_what_is_proved(workers: int, method: str) -> None:
     small, clock, seen = tiny(), Clock(), []
 
     def stop(name: str, bounds: Bounds) -> None:
         seen.append(name)
         clock.interrupt()
 
-    found = Layerwise("milp", workers=workers)(
+    found = Layerwise(method, workers=workers)(
         network_of(small), REGION, clock=clock, on_layer=stop
     )
     assert seen == ["affine2"]

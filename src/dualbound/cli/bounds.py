@@ -35,22 +35,25 @@ def bounds(
     method: Annotated[
         str,
         typer.Option(
-            metavar="interval|crown|lp|milp",
-            help="Each builds on those before it; milp is exact unless a limit stops it.",
+            metavar="interval|crown|lp|milp|exact",
+            help="Each builds on those before it. milp is exact unless a limit stops it; exact is "
+            "too, by our own search instead of a solver's.",
         ),
     ] = "crown",
     time_per_neuron: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="For each maximum and minimum (lp, milp).",
+            help="For each maximum and minimum (lp, milp, exact).",
             show_default=False,
         ),
     ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Processes that share a layer (lp, milp).", show_default="one a core"
+            metavar="N",
+            help="Processes or threads that share a layer (lp, milp, exact).",
+            show_default="one a core",
         ),
     ] = None,
     solver: options.SolverName = "highs",
@@ -116,7 +119,7 @@ class _LayerClock:
             for node in network.nodes
             if isinstance(node.op, Affine) and node.reads[0] != network.input
         ]
-        self.expected = len(deep) * {"lp": 1, "milp": 2}.get(method, 0)
+        self.expected = len(deep) * {"lp": 1, "milp": 2, "exact": 1}.get(method, 0)
         self.finished = 0
         self.seconds: dict[str, float] = {}
         self._start = self._last = time.perf_counter()

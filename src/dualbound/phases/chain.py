@@ -111,14 +111,32 @@ class Room(NamedTuple):
     budget: float
 
 
-def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
-    """A region as moves from a point of it; of an L1 ball, from its centre moved to the box.
+def reference_of(region: Region) -> Float[np.ndarray, " n"]:
+    """A point of a region from which it is a `Room`: the middle of a box, the start of a ball.
 
     Raises:
         InvalidInput: a region that is neither an L1 ball nor a box.
     """
-    if not isinstance(region, Box | L1Ball):
-        raise InvalidInput(f"A {type(region).__name__} is neither an L1 ball nor a box.")
-    budget = region.budget if isinstance(region, L1Ball) else np.inf
+    match region:
+        case L1Ball():
+            return region.start
+        case Box():
+            return (region.lower + region.upper) / 2
+    raise InvalidInput(f"A {type(region).__name__} is neither an L1 ball nor a box.")
+
+
+def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
+    """A region as moves from a reference: any point of a box; of an L1 ball, its start.
+
+    Raises:
+        InvalidInput: a region that is neither an L1 ball nor a box, or a reference that does not
+            fit.
+    """
+    ball = isinstance(region, L1Ball)
+    if ball and not np.array_equal(reference_of(region), reference):
+        raise InvalidInput("Moves in an L1 ball are counted from its start.")
     up, down = region.upper - reference, reference - region.lower
-    return Room(np.maximum(up, 0.0), np.maximum(down, 0.0), float(budget))
+    if not ball and min(up.min(), down.min()) < 0:
+        raise InvalidInput("Moves in a box are counted from one of its points.")
+    budget = float(region.budget) if isinstance(region, L1Ball) else np.inf
+    return Room(np.maximum(up, 0.0), np.maximum(down, 0.0), budget)

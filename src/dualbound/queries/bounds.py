@@ -14,7 +14,10 @@ from dualbound.network import Network
 from dualbound.region import Region
 from dualbound.tighten import Layerwise
 
-METHODS = ("interval", "crown", "lp", "milp")
+METHODS = ("interval", "crown", "lp", "milp", "exact")
+STEPS = {"lp": ("lp",), "milp": ("lp", "milp"), "exact": ("exact",)}
+"""What follows CROWN."""
+
 SAMPLES = 1000
 
 
@@ -32,17 +35,18 @@ def bounds(
     """Bound every neuron over a region, and check the bounds against sampled points.
 
     Methods build on one another, and their results intersect: each is at least as tight as those
-    before it, ``interval``, ``crown``, ``lp``, ``milp``. The last is exact unless a limit stops it.
+    before it, ``interval``, ``crown``, ``lp``, ``milp``. The last is exact unless a limit stops it;
+    so is ``exact``, which follows ``crown`` and needs no solver's proof (plain chains only).
 
     Args:
         network: from `dualbound.load`.
         region: a `Box` or an `L1Ball` of the network's inputs.
-        method: one of the four.
-        seconds_per_neuron: limit for each maximum and minimum of ``lp`` and ``milp``.
-        workers: processes that share the neurons of a layer.
+        method: one of the five.
+        seconds_per_neuron: limit for each maximum and minimum of ``lp``, ``milp`` and ``exact``.
+        workers: processes (threads, for ``exact``) that share the neurons of a layer.
         solver: of ``lp`` or ``milp``; the ``lp`` before a ``milp`` is always HiGHS's.
         limits: for the whole; layers not reached keep the bounds of the methods before.
-        on_layer: told of every layer that ``lp`` or ``milp`` has finished.
+        on_layer: told of every layer that ``lp``, ``milp`` or ``exact`` has finished.
 
     Returns:
         Bounds of every node.
@@ -65,7 +69,7 @@ def bounds(
         )
     with Clock(limits).catching_ctrl_c() as clock:
         found = DIRECT["interval" if method == "interval" else "crown"](network, region)
-        for programs in METHODS[2 : METHODS.index(method) + 1]:
+        for programs in STEPS.get(method, ()):
             tighten = Layerwise(
                 programs,  # type: ignore[arg-type]
                 seconds_per_neuron=seconds_per_neuron,

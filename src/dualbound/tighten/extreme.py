@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds import Bounds
+from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.network.graph import Network, maps_on_pattern, pattern_at
-from dualbound.phases import Chain, chain_of, room_of
+from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Region
 
 EXACT = 1e-6
@@ -33,14 +34,20 @@ def maximum(
         clock: when to stop.
         starts: points of the region to climb from.
 
+    Raises:
+        InvalidInput: the network is no plain chain of affine maps and rectifiers.
+
     **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
     """
     from dualbound.phases.tree import PhaseTree
 
-    reference = region.project(starts[:1])[0]
+    reference = reference_of(region)
     chain = chain_of(network, reference, direction[None], np.zeros(1))
     if chain is None:
-        raise ValueError("not a plain chain")
+        raise InvalidInput(
+            "Exact bounds without a solver are for plain chains of affine maps and rectifiers, and "
+            "this network is none; use the method milp."
+        )
     reached = max(_climb(network, region, direction, x) for x in starts)
     low, high = _flat(network, chain, bounds)
 

@@ -8,6 +8,7 @@ time runs out still gets a proved bound, only a weaker one.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,11 @@ from dualbound.milp import Program, encode, lagrangian_bound
 from dualbound.network.graph import Affine, Network
 from dualbound.region import Region
 from dualbound.solvers import Can, Solver, solver_named
+from dualbound.tighten.extreme import maximum
 from dualbound.tighten.processes import finished, shared_among
+
+STARTS = 8
+"""Points of the region that the search for a neuron's extreme climbs from."""
 
 MILP_SLACK = 1e-6
 """Relative slack by which a mixed-integer dual bound is relaxed: the solver's tolerance."""
@@ -33,26 +38,30 @@ class Layerwise:
     """How a network's bounds are tightened.
 
     Args:
-        method: ``lp`` solves the triangle relaxation, ``milp`` keeps the binaries.
+        method: ``lp`` solves the triangle relaxation, ``milp`` keeps the binaries, ``exact`` does
+            without a solver's proof: our own branch and bound on phases, for plain chains of affine
+            maps and rectifiers.
         only_unstable: leave the neurons alone whose sign is already known.
         seconds_per_neuron: limit for each maximum and each minimum; None is exact.
-        workers: processes among which the neurons of a layer are shared; 1 stays in this one.
-        solver: its name, or the solver itself.
+        workers: processes (threads, for ``exact``) that share the neurons of a layer.
+        solver: of ``lp`` and ``milp``: its name, or the solver itself.
 
     Raises:
         InvalidInput: an unknown method, or a limit or a number of workers that makes no sense.
         UnknownSolver: no such solver.
     """
 
-    method: Literal["lp", "milp"] = "lp"
+    method: Literal["lp", "milp", "exact"] = "lp"
     only_unstable: bool = False
     seconds_per_neuron: float | None = None
     workers: int = 1
     solver: str | Solver = "highs"
 
     def __post_init__(self) -> None:
-        if self.method not in ("lp", "milp"):
-            raise InvalidInput(f"Unknown way to tighten {self.method!r}; known are lp, milp.")
+        if self.method not in ("lp", "milp", "exact"):
+            raise InvalidInput(
+                f"Unknown way to tighten {self.method!r}; known are lp, milp, exact."
+            )
         if self.workers < 1:
             raise InvalidInput(f"There must be at least 1 worker, found {self.workers}.")
         Limits(self.seconds_per_neuron)
@@ -85,7 +94,7 @@ class Layerwise:
             Bounds at least as tight as those known.
 
         **Trusts**, for ``lp``, float64 sums only: bounds are recomputed from the multipliers. For
-        ``milp``, the solver's dual bound within its tolerance.
+        ``exact`` also; for ``milp``, the solver's dual bound within its tolerance.
         """
         clock = clock or Clock()
         bounds = crown(network, region, known)
@@ -97,14 +106,15 @@ class Layerwise:
                 chosen = np.flatnonzero(bounds.unstable(node.name))
             if clock.expired or not len(chosen):
                 continue
-            low, high = self._layer(network, region, bounds, node.name, chosen, clock)
+            layer = self._by_phases if self.method == "exact" else self._by_programs
+            low, high = layer(network, region, bounds, node.name, chosen, clock)
             bounds = bounds.intersect(Bounds({node.name: low}, {node.name: high}))
             bounds = crown(network, region, bounds)
             if on_layer is not None:
                 on_layer(node.name, bounds)
         return bounds
 
-    def _layer(
+    def _by_programs(
         self,
         network: Network,
         region: Region,
@@ -138,6 +148,36 @@ class Layerwise:
         low[chosen] = np.maximum(low[chosen], below)
         high[chosen] = np.minimum(high[chosen], above)
         return low, high  # Whether they contradict each other is for `Bounds.intersect` to say.
+
+    def _by_phases(
+        self,
+        network: Network,
+        region: Region,
+        bounds: Bounds,
+        name: str,
+        chosen: np.ndarray,
+        clock: Clock,
+    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+        part = network.up_to(name)
+        starts = region.sample(np.random.default_rng(0), STARTS)
+
+        def ask(neuron: int, sign: float) -> float:
+            if clock.expired:
+                return np.inf
+            limit = self.seconds_per_neuron
+            mine = clock if limit is None else clock.within(limit)
+            direction = sign * np.eye(part.output_size)[neuron]
+            return maximum(part, region, bounds, direction, mine, starts)
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            above = [pool.submit(ask, int(j), 1.0) for j in chosen]
+            below = [pool.submit(ask, int(j), -1.0) for j in chosen]
+            high_found = np.array([job.result() for job in above])
+            low_found = -np.array([job.result() for job in below])
+        low, high = bounds.lower[name].copy(), bounds.upper[name].copy()
+        low[chosen] = np.maximum(low[chosen], low_found)
+        high[chosen] = np.minimum(high[chosen], high_found)
+        return low, high
 
 
 def _minima(

@@ -1,0 +1,261 @@
+"""The compiled arithmetic against the slow twin, brute force and sampled points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from brute_force import random_tiny
+from dualbound import Box, L1Ball, Network
+from dualbound.bounds import Bounds, crown
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock
+from dualbound.phases import Chain, Room, chain_of, propagation, reference_of, room_of
+from dualbound.phases.relaxation import Multipliers, Relaxation
+from dualbound.phases.tree import PhaseTree
+from dualbound.region import Region
+
+
+class Case:
+    """A random tiny chain with goals, over a ball or a box."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = np.random.default_rng(seed)
+        tiny = random_tiny(rng)
+        self.network = Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu)
+        n, m = self.network.input_size, self.network.output_size
+        lower = rng.uniform(-1, 0, n)
+        box = Box(lower, lower + rng.uniform(0.2, 2, n))
+        self.region: Region = box
+        if seed % 2:
+            center = rng.uniform(box.lower, box.upper)
+            self.region = L1Ball(center, rng.uniform(0.1, 1.5), box)
+        self.rows, self.sides = rng.normal(size=(2, m)), rng.normal(size=2)
+        self.reference = reference_of(self.region)
+        chain = chain_of(self.network, self.reference, self.rows, self.sides)
+        assert chain is not None
+        self.chain: Chain = chain
+        self.room: Room = room_of(self.region, self.reference)
+        self.work = propagation.workspace(chain)
+        h = chain.hidden
+        self.low, self.high = np.full(h, -np.inf), np.full(h, np.inf)
+        assert propagation.propagate(chain, self.room, self.low, self.high, -1, self.work)
+
+    def points(self, count: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+        """Values of all neurons, and of the smallest goal, at points of the region."""
+        x = self.region.sample(self.rng, count)
+        values = self.network.values(x)
+        names = [relu.reads[0] for relu in self.network.relus]
+        goals = values[self.network.output] @ self.rows.T - self.sides
+        return np.hstack([values[name] for name in names]), goals.min(axis=1)
+
+    def lagrangian(
+        self, goals: np.ndarray, pi: np.ndarray, least: float, at: int, s: float
+    ) -> float:
+        h, n = self.chain.hidden, self.chain.first.shape[1]
+        return propagation.lagrangian(
+            self.chain, self.room, self.low, self.high, goals, pi, least, at, s,
+            np.zeros(n), np.zeros(h), self.work,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_support_function_is_that_of_the_region(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 30))
+    box = Box(-rng.uniform(0, 1, n) * (rng.random(n) < 0.7), rng.uniform(0, 1, n))
+    budget = rng.choice([0.0, 0.3, 2.0, 100.0, np.inf])
+    region = box if budget == np.inf else L1Ball(np.zeros(n), float(budget), box)
+    direction = rng.normal(size=n) * (rng.random(n) < 0.8)
+    if seed % 3 == 0:
+        direction = np.round(direction)  # ties
+    room = room_of(region, np.zeros(n))
+    found = propagation.support(direction, room, np.zeros(n), np.zeros(n))
+    assert found == pytest.approx(float(region.support(direction[None])[0]), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_propagation_is_crown(seed: int) -> None:
+    case = Case(seed)
+    slow = crown(case.network, case.region)
+    names = [relu.reads[0] for relu in case.network.relus]
+    low = np.concatenate([slow.lower[name] for name in names])
+    high = np.concatenate([slow.upper[name] for name in names])
+    open_ = (low < 0) & (high > 0)
+    np.testing.assert_allclose(case.low[open_], low[open_], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(case.high[open_], high[open_], rtol=1e-9, atol=1e-9)
+    assert np.array_equal(open_, (case.low < 0) & (case.high > 0))
+    neurons, goals = case.points()
+    assert np.all(neurons >= case.low)
+    assert np.all(neurons <= case.high)
+    bound = propagation.goal_bound(case.chain, case.room, case.low, case.high, case.work)
+    assert goals.max() <= bound
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_multipliers_give_a_valid_bound(seed: int) -> None:
+    case = Case(seed)
+    neurons, goals = case.points()
+    for scale in (0.0, 0.1, 1.0, 1e6):
+        rho = case.rng.dirichlet(np.ones(2))
+        pi = scale * case.rng.normal(size=case.chain.hidden)
+        assert goals.max() <= case.lagrangian(rho, pi, 0.0, -1, 0.0)
+        least = float(np.quantile(goals, 0.7))
+        at, sign = int(case.rng.integers(case.chain.hidden)), case.rng.choice([-1.0, 1.0])
+        bound = case.lagrangian(scale * rho, pi, least, at, sign)
+        assert np.max(sign * neurons[goals >= least, at]) <= bound
+        assert case.lagrangian(scale * rho, pi, least, -1, 0.0) >= 0  # the region is not empty
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_relaxation_is_the_linear_program(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dualbound.phases.relaxation.PRECISION", 0.0)
+    case = Case(seed)
+    found = Relaxation(case.chain, case.room, -1e6).solve(case.low, case.high)
+    assert found.most == pytest.approx(_triangle_optimum(case), rel=1e-5, abs=1e-5)
+    assert case.points()[1].max() <= found.most
+    assert found.move is not None
+    assert float(case.region.violation((case.reference + found.move)[None])[0]) <= 1e-6
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_tightened_bounds_hold_wherever_the_goals_do_and_below_a_split(seed: int) -> None:
+    case = Case(seed)
+    neurons, goals = case.points()
+    least = float(np.quantile(goals, 0.5))
+    low, high, found = case.low.copy(), case.high.copy(), Multipliers.none(case.chain)
+    inside = goals >= least
+    assert Relaxation(case.chain, case.room, least).tighten(low, high, found)
+    assert np.all(low >= case.low)
+    assert np.all(high <= case.high)
+    assert np.all(neurons[inside] >= low)
+    assert np.all(neurons[inside] <= high)
+    layer_of = np.repeat(np.arange(len(case.chain.sizes) - 1), case.chain.sizes[:-1])
+    for at in np.flatnonzero((low < 0) & (high > 0)):
+        for active in (False, True):
+            below, above = low.copy(), high.copy()
+            (below if active else above)[at] = 0.0
+            part = inside & ((neurons[:, at] >= 0) if active else (neurons[:, at] <= 0))
+            left = propagation.inherit(
+                case.chain, case.room, below, above, found.goals, found.neurons, found.known,
+                least, int(layer_of[at]), np.zeros(len(case.reference)), np.zeros(len(low)),
+                case.work,
+            )  # fmt: skip
+            assert left or not part.any()
+            if left:
+                assert np.all(neurons[part] >= below)
+                assert np.all(neurons[part] <= above)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_tree_excludes_what_is_not_reached_and_nothing_else(seed: int, threads: int) -> None:
+    case = Case(seed)
+    reached = float(case.points(20_000)[1].max())
+    above = PhaseTree(case.chain, case.room, Clock(), least=reached - 1e-3, threads=threads)
+    assert not above.run()
+    assert above.most >= reached - 1e-3
+    assert not above.excludes(case.room)
+    far = PhaseTree(case.chain, case.room, Clock(), least=_true_maximum(case) + 1e-6)
+    assert far.run()
+    assert far.most == -np.inf
+    assert far.excludes(case.room)
+
+
+def test_a_stopped_tree_goes_on_where_it_was() -> None:
+    case = next(c for c in map(Case, range(100)) if ((c.low < 0) & (c.high > 0)).sum() > 5)
+    truth = _true_maximum(case)
+    tree = PhaseTree(case.chain, case.room, Clock(), least=truth + 1e-6)
+    rounds = 0
+    while not tree.run(nodes=1):
+        assert truth <= tree.most
+        rounds += 1
+    assert tree.nodes >= rounds
+
+
+def test_an_error_in_a_callback_reaches_the_caller() -> None:
+    def fail(move: np.ndarray) -> None:
+        raise InvalidInput("from the callback")
+
+    case = Case(1)
+    tree = PhaseTree(case.chain, case.room, Clock(), least=-1e6, on_point=fail, threads=2)
+    with pytest.raises(InvalidInput, match="from the callback"):
+        tree.run()
+
+
+def test_what_is_no_chain_is_refused() -> None:
+    linear = Network.dense([np.eye(2)], [np.zeros(2)])
+    assert chain_of(linear, np.zeros(2), np.eye(2), np.zeros(2)) is None
+    with pytest.raises(InvalidInput, match="from its start"):
+        room_of(L1Ball(np.zeros(2), 1.0, Box([-1, -1], [1, 1])), np.ones(2))
+
+
+def _true_maximum(case: Case) -> float:
+    """The largest smallest goal, by the tree's slow twin: one program a pattern."""
+    best = -np.inf
+    h = case.chain.hidden
+    stable = [(True,) if l >= 0 else (False,) if u <= 0 else (True, False)
+              for l, u in zip(case.low, case.high, strict=True)]  # noqa: E741  # fmt: skip
+    for pattern in np.array(np.meshgrid(*stable)).T.reshape(-1, h):
+        low, high = case.low.copy(), case.high.copy()
+        low[pattern] = np.maximum(low[pattern], 0.0)
+        high[~pattern] = np.minimum(high[~pattern], 0.0)
+        best = max(best, _triangle_optimum(case, low, high))
+    return best
+
+
+def _triangle_optimum(
+    case: Case, low: np.ndarray | None = None, high: np.ndarray | None = None
+) -> float:
+    """The relaxation of a node, written down again for scipy."""
+    low, high = (case.low, case.high) if low is None or high is None else (low, high)
+    chain, h, n = case.chain, case.chain.hidden, len(case.reference)
+    width = 1 + 2 * h + 2 * n  # t, output, pre-activation, moves up, moves down
+    above, at_most, equal, is_ = [], [], [], []
+    last = len(chain.sizes) - 1
+    for k in range(last + 1):
+        for i, row in enumerate(chain.weight(k)):
+            line = np.zeros(width)
+            if k == 0:
+                line[1 + 2 * h :] = np.concatenate([-row, row])
+            else:
+                before = chain.layer(k - 1)
+                line[1 + before.start : 1 + before.stop] = -row
+            bias = chain.bias[chain.starts[k] + i]
+            line[0 if k == last else 1 + h + int(chain.starts[k]) + i] = 1.0
+            (above if k == last else equal).append(line)
+            (at_most if k == last else is_).append(bias)
+    for i, (l, u) in enumerate(zip(low, high, strict=True)):  # noqa: E741
+        y, z = 1 + i, 1 + h + i
+        for a, b, c in ((-1.0, 0.0, 0.0), (-1.0, 1.0, 0.0)):
+            line = np.zeros(width)
+            line[y], line[z] = a, b
+            above.append(line)
+            at_most.append(c)
+        slope = 1.0 if l >= 0 else 0.0 if u <= 0 else u / (u - l)
+        line = np.zeros(width)
+        line[y], line[z] = 1.0, -slope
+        above.append(line)
+        at_most.append(-slope * l if l < 0 < u else 0.0)
+    if np.isfinite(case.room.budget):
+        line = np.zeros(width)
+        line[1 + 2 * h :] = 1.0
+        above.append(line)
+        at_most.append(case.room.budget)
+    limits = [(None, None), *[(None, None)] * h, *zip(low, high, strict=True)]
+    limits += [(0, v) for v in case.room.up] + [(0, v) for v in case.room.down]
+    cost = np.zeros(width)
+    cost[0] = -1.0
+    found = linprog(cost, above, at_most, equal, is_, limits, method="highs")
+    return -found.fun if found.status == 0 else -np.inf
+
+
+def test_bounds_can_be_handed_in() -> None:
+    case = Case(2)
+    names = [relu.reads[0] for relu in case.network.relus]
+    assert isinstance(crown(case.network, case.region), Bounds)
+    assert sum(case.network[name].size for name in names) == case.chain.hidden
+    tree = PhaseTree(case.chain, case.room, Clock(), least=1e6, low=case.low, high=case.high)
+    assert tree.run()
+    assert tree.nodes == 0
