@@ -124,6 +124,10 @@ class PhaseTree:
         self.least = max(self.least, least)
         self._rooms += 1
 
+    def stop(self) -> None:
+        """End `run` as soon as the nodes in hand are done."""
+        self._last = self.nodes
+
     @property
     def most(self) -> float:
         """Proved: nowhere in the room is the smallest goal larger than this, or than ``least``."""
@@ -223,7 +227,13 @@ class PhaseTree:
     def _propagated(self, node: _Node, work: tuple[np.ndarray, ...]) -> bool:
         """Propagate a node's bounds in the present room; whether it stays open."""
         node.room = self._rooms
+        known = node.multipliers
         if not propagation.propagate(self.chain, self.room, node.low, node.high, -1, work):
+            return False
+        if known.known.any() and not propagation.inherit(
+            self.chain, self.room, node.low, node.high, known.goals, known.neurons, known.known,
+            self.least, 0, work[2].copy(), np.zeros(len(node.low)), work,
+        ):  # fmt: skip
             return False
         most = propagation.goal_bound(self.chain, self.room, node.low, node.high, work)
         node.most = min(node.most, most)

@@ -48,20 +48,28 @@ class ShrinkingBall(NearestRun):
         one of them may hold a better witness, and the others raise the bound.
         """
         self.incumbent.enter("search")
-        tree = self._tree_over(self.radius, threads)
-        self.unstable = tree.unstable
-        if not self._grow(tree, self.radius, DOUBT):
-            while not self.incumbent.clock.expired:
-                radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
-                if radius >= self.radius / GROWTH:
-                    break
-                proved = self._grow(self._tree_over(radius, threads), radius)
-                if self.finished:
-                    return
-                if not proved:
-                    break
+        tree, proved = self._grow(self.radius, threads, DOUBT)
+        while not proved and not self.finished and not self.incumbent.clock.expired:
+            radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
+            if radius >= self.radius / GROWTH:
+                break
+            if not self._grow(radius, threads)[1]:
+                break
+        if not proved and not self.finished:
             tree.shrink(self._room(self.radius))
-            self._grow(tree, self.radius)
+            self._let_grow(tree, self.radius)
+
+    def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
+        """A tree over a ball, planted anew while it is young and a better witness turns up."""
+        while True:
+            value = self.incumbent.value
+            tree = self._tree_over(min(radius, self.radius), threads)
+            if self.unstable is None:
+                self.unstable = tree.unstable
+            proved = self._let_grow(tree, radius, nodes)
+            young = tree.nodes < DOUBT and self.incumbent.value < value
+            if proved or not young or self.incumbent.clock.expired or self.finished:
+                return tree, proved
 
     def _tree_over(self, radius: float, threads: int) -> PhaseTree:
         return PhaseTree(
@@ -73,7 +81,7 @@ class ShrinkingBall(NearestRun):
             threads=threads,
         )
 
-    def _grow(self, tree: PhaseTree, radius: float, nodes: float = np.inf) -> bool:
+    def _let_grow(self, tree: PhaseTree, radius: float, nodes: float = np.inf) -> bool:
         """Let a tree grow and record what it proves; whether that is everything."""
         self._tree, self._limit = tree, radius
         self._counted = tree.nodes
@@ -104,7 +112,9 @@ class ShrinkingBall(NearestRun):
                 found = polish(problem, pattern, self.solver, self.incumbent.clock)
                 if found is not None and found.distance < self.incumbent.value:
                     better = self.take(found.x)
-        if better:
+        if better and self._tree.nodes < DOUBT:
+            self._tree.stop()  # planted anew in the smaller ball, it grows thinner from its root on
+        elif better:
             self._tree.shrink(self._room(min(self._limit, self.radius)))
 
     def _tell(self) -> None:
