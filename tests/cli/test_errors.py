@@ -115,6 +115,7 @@ class TestOptions:
             (("--engine", "steam"), "'steam'.*auto, columns, milp"),
             (("--engine", "columns", "--solver", "scip"), "--solver belongs to the engine milp"),
             (("--threads", 2, "--strategy", "direct"), "--strategy belongs to the engine milp"),
+            (("--threads", 2, "--engine", "milp"), "--threads belongs to the engine columns"),
             (("--threads", 0), "at least 1 thread, found 0"),
             (("--time-limit", 0), "time limit must be greater than 0"),
             (("--gap", -0.1), "gap must be at least 0"),

@@ -33,7 +33,7 @@ class Case:
             self.region = L1Ball(center, rng.uniform(0.1, 1.5), box)
         self.rows, self.sides = rng.normal(size=(2, m)), rng.normal(size=2)
         self.reference = reference_of(self.region)
-        chain = chain_of(self.network, self.reference, self.rows, self.sides)
+        chain = chain_of(self.network, self.region, self.reference, self.rows, self.sides)
         assert chain is not None
         self.chain: Chain = chain
         self.room: Room = room_of(self.region, self.reference)
@@ -186,7 +186,7 @@ def test_an_error_in_a_callback_reaches_the_caller() -> None:
 
 def test_what_is_no_chain_is_refused() -> None:
     linear = Network.dense([np.eye(2)], [np.zeros(2)])
-    assert chain_of(linear, np.zeros(2), np.eye(2), np.zeros(2)) is None
+    assert chain_of(linear, Box([0, 0], [1, 1]), np.zeros(2), np.eye(2), np.zeros(2)) is None
     with pytest.raises(InvalidInput, match="from its start"):
         room_of(L1Ball(np.zeros(2), 1.0, Box([-1, -1], [1, 1])), np.ones(2))
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds.interval import one_node
-from dualbound.bounds.layer_bounds import Bounds, relaxed
+from dualbound.bounds.layer_bounds import Bounds, magnitude, reach, rounding
 from dualbound.network.graph import Affine, Input, Network, Relu
 from dualbound.region import Region
 
@@ -32,7 +32,7 @@ def crown(network: Network, region: Region, known: Bounds | None = None) -> Boun
     Returns:
         Bounds of every node, at least as tight as `interval` and as ``known``.
 
-    **Trusts** float64 arithmetic within the slack of `layer_bounds.ROUNDING`.
+    **Trusts** float64 arithmetic within the slack of `layer_bounds.rounding`.
 
     >>> from dualbound.region import Box
     >>> net = Network.dense([[[1.0], [-1.0]], [[1.0, -1.0]]], [[0.0, 0.0], [0.0]])
@@ -63,9 +63,8 @@ def backward(
     """
     rows = np.eye(network[name].size)[chosen]
     both = maximum(network, region, bounds, name, np.vstack([rows, -rows]))
-    low, high = relaxed(-both[len(chosen) :], both[: len(chosen)])
     lower, upper = bounds.lower[name].copy(), bounds.upper[name].copy()
-    lower[chosen], upper[chosen] = low, high
+    lower[chosen], upper[chosen] = -both[len(chosen) :], both[: len(chosen)]
     return Bounds({name: lower}, {name: upper})
 
 
@@ -86,21 +85,24 @@ def maximum(
         directions: one row for each linear function to bound.
 
     Returns:
-        ``(k,)``, without the rounding slack.
+        ``(k,)``, rounding included.
     """
     carried: dict[str, np.ndarray] = {name: directions}
-    total = np.zeros(len(directions))
+    total, size, terms = np.zeros(len(directions)), np.zeros(len(directions)), network.input_size
     for node in reversed(network.nodes):
         coefficients = carried.pop(node.name, None)
         if coefficients is None:
             continue
         match node.op:
             case Input():
-                return total + region.support(coefficients)
+                return total + region.support(coefficients) + rounding(terms) * size
             case Affine(weight, bias):
+                terms = max(terms, weight.shape[1])
+                size += np.abs(coefficients) @ magnitude(network, region, bounds, node.name)
                 total += coefficients @ bias
                 passed = coefficients @ weight
             case Relu():
+                size += np.abs(coefficients) @ reach(network, region, bounds, node.name)
                 passed, constant = _through_relu(coefficients, bounds, node.reads[0])
                 total += constant
         before = node.reads[0]

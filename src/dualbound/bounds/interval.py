@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dualbound.bounds.layer_bounds import Bounds, relaxed
+from dualbound.bounds.layer_bounds import Bounds, magnitude, rounding
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
 from dualbound.region import Region
 
@@ -22,7 +22,7 @@ def interval(network: Network, region: Region, known: Bounds | None = None) -> B
     Returns:
         Bounds of every node.
 
-    **Trusts** float64 arithmetic within the slack of `layer_bounds.ROUNDING`.
+    **Trusts** float64 arithmetic within the slack of `layer_bounds.rounding`.
 
     >>> from dualbound.region import Box
     >>> net = Network.dense([[[1.0, -1.0]], [[2.0]]], [[0.5], [1.0]])
@@ -42,13 +42,14 @@ def one_node(network: Network, region: Region, bounds: Bounds, node: Node) -> Bo
             low, high = region.lower, region.upper
         case Affine(weight, bias) if node.reads[0] == network.input:
             both = region.support(np.vstack([weight, -weight]))
-            low, high = relaxed(bias - both[len(bias) :], bias + both[: len(bias)])
+            slack = rounding(weight.shape[1]) * magnitude(network, region, bounds, node.name)
+            low, high = bias - both[len(bias) :] - slack, bias + both[: len(bias)] + slack
         case Affine(weight, bias):
             under, over = bounds.lower[node.reads[0]], bounds.upper[node.reads[0]]
             plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-            low, high = relaxed(
-                plus @ under + minus @ over + bias, plus @ over + minus @ under + bias
-            )
+            slack = rounding(weight.shape[1]) * magnitude(network, region, bounds, node.name)
+            low = plus @ under + minus @ over + bias - slack
+            high = plus @ over + minus @ under + bias + slack
         case Relu():
             low = np.maximum(bounds.lower[node.reads[0]], 0.0)
             high = np.maximum(bounds.upper[node.reads[0]], 0.0)

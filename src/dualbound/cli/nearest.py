@@ -175,6 +175,8 @@ def _engine(name: str, threads: int | None, **of_milp: str | None) -> Engine | N
             f"--{next(iter(given))} belongs to the engine milp, which was not asked for: leave it "
             "out, or say --engine milp without --threads."
         )
+    if threads is not None and name == Milp.name:
+        raise InvalidInput("--threads belongs to the engine columns: leave it out.")
     if given or name == Milp.name:
         return Milp(**given)  # type: ignore[arg-type]  # each is a str
     if threads is not None or name == Columns.name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.bounds.layer_bounds import rounding
 from dualbound.milp.program import Program
 
 
@@ -30,13 +31,14 @@ def lagrangian_bound(
         multipliers: one a row.
         cost: instead of the program's own.
 
-    **Trusts** float64 sums: the error is below 1e-12 of the terms' magnitudes.
+    **Trusts** float64 sums up to `rounding` times the magnitudes of their terms, by which the bound
+    is relaxed; a column without bounds is left out of those.
 
     >>> from dualbound.milp.program import ProgramBuilder
     >>> builder = ProgramBuilder()
     >>> x = builder.columns(["x", "y"], lower=0, upper=3, cost=[-1, -2])
     >>> builder.rows(["sum"], [x], [[1, 1]], upper=4)
-    >>> lagrangian_bound(builder.build(), np.array([-1.0]))
+    >>> round(lagrangian_bound(builder.build(), np.array([-1.0])), 9)
     -7.0
     """
     y = np.where(np.isfinite(multipliers), multipliers, 0.0)
@@ -44,7 +46,12 @@ def lagrangian_bound(
     y = np.where((y < 0) & np.isinf(program.row_upper), 0.0, y)
     side = np.where(y > 0, program.row_lower, program.row_upper)
     rows = float(np.sum(y * np.where(y == 0, 0.0, side)))
-    reduced = (program.cost if cost is None else cost) - program.matrix.T @ y
+    objective = program.cost if cost is None else cost
+    reduced = objective - program.matrix.T @ y
     bound = np.where(reduced > 0, program.lower, program.upper)
     columns = float(np.sum(reduced * np.where(reduced == 0, 0.0, bound)))
-    return rows + columns + program.offset
+    reach = np.maximum(np.abs(program.lower), np.abs(program.upper))
+    reach = np.where(np.isfinite(reach), reach, 0.0)
+    size = np.abs(y) @ np.where(y == 0, 0.0, np.abs(side)) + np.abs(objective) @ reach
+    size += (abs(program.matrix).T @ np.abs(y)) @ reach
+    return rows + columns + program.offset - rounding(max(program.shape)) * float(size)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.bounds.layer_bounds import rounding
 from dualbound.errors import InvalidInput
 from dualbound.network.graph import Affine, Network, Relu
 from dualbound.region import Box, L1Ball, Region
@@ -26,6 +27,8 @@ class Chain(NamedTuple):
         weights: those of the later layers, row by row, layer by layer.
         offsets: where each layer's weights begin; -1 for layer 1.
         bias: one a neuron, then one a goal.
+        magnitudes: of each neuron and goal, the sum of the magnitudes of its terms, at most.
+        unit: relative error of sums, see `bounds.layer_bounds.rounding`.
     """
 
     sizes: np.ndarray
@@ -34,6 +37,8 @@ class Chain(NamedTuple):
     weights: np.ndarray
     offsets: np.ndarray
     bias: np.ndarray
+    magnitudes: np.ndarray
+    unit: float
 
     @property
     def hidden(self) -> int:
@@ -55,11 +60,19 @@ class Chain(NamedTuple):
 
 def chain_of(
     network: Network,
+    region: Region,
     reference: Float[np.ndarray, " n"],
     rows: Float[np.ndarray, "k m"],
     sides: Float[np.ndarray, " k"],
 ) -> Chain | None:
     """Pack a network whose goals are ``rows·output - sides``.
+
+    Args:
+        network: any.
+        region: in which all rooms lie that the chain is used for.
+        reference: a point of it.
+        rows: of the goals, ``(k, m)``.
+        sides: of the goals, ``(k,)``.
 
     Returns:
         The chain, or None if the graph branches or has no rectifier.
@@ -84,6 +97,8 @@ def chain_of(
     if len(maps) < 2:
         return None
     weight, bias = maps.pop()
+    magnitudes, reach = _magnitudes(maps, region, reference)
+    magnitudes.append(np.abs(rows) @ (np.abs(weight) @ reach + np.abs(bias)) + np.abs(sides))
     maps.append((rows @ weight, rows @ bias - sides))
     sizes = np.array([len(bias) for _, bias in maps], dtype=np.int64)
     lengths = [weight.size for weight, _ in maps[1:]]
@@ -95,7 +110,27 @@ def chain_of(
         weights=np.concatenate([np.zeros(0), *(weight.reshape(-1) for weight, _ in maps[1:])]),
         offsets=np.concatenate([[-1], np.cumsum([0, *lengths])[: len(lengths)]]).astype(np.int64),
         bias=np.concatenate(biases).astype(float),
+        magnitudes=np.concatenate(magnitudes),
+        unit=rounding(max(weight.shape[1] for weight, _ in maps)),
     )
+
+
+def _magnitudes(
+    maps: list[tuple[np.ndarray, np.ndarray]], region: Region, reference: Float[np.ndarray, " n"]
+) -> tuple[list[np.ndarray], Float[np.ndarray, " m"]]:
+    """The magnitudes of the hidden layers, and what the last one reaches, by intervals."""
+    reach = np.abs(reference) + np.maximum(region.upper - reference, reference - region.lower)
+    low, high = region.lower, region.upper
+    found = []
+    for weight, bias in maps:
+        size = np.abs(weight) @ reach + np.abs(bias)
+        plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
+        slack = rounding(weight.shape[1]) * size
+        low, high = plus @ low + minus @ high + bias, plus @ high + minus @ low + bias
+        reach = np.maximum(np.abs(low), np.abs(high)) + slack
+        low, high = np.maximum(low - slack, 0.0), np.maximum(high + slack, 0.0)
+        found.append(size)
+    return found, reach
 
 
 class Room(NamedTuple):

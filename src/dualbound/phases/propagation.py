@@ -5,8 +5,8 @@ search asks for it at every node. The region is given as `Room` around the chain
 Bounds of all neurons are two flat arrays, ``low`` and ``high``, narrowed in place; a comparison
 with NaN never narrows.
 
-**Trusts** float64 arithmetic: every bound is relaxed by `ROUNDING` times its size, a Lagrangian one
-by `LAGRANGIAN_ROUNDING` times the sum of the magnitudes that it is made of.
+**Trusts** float64 arithmetic up to `Chain.unit` times the magnitudes of all that a bound is made
+of, by which it is relaxed.
 """
 
 from __future__ import annotations
@@ -15,10 +15,6 @@ from typing import no_type_check
 
 import numba
 import numpy as np
-
-from dualbound.bounds.layer_bounds import ROUNDING
-
-LAGRANGIAN_ROUNDING = 1e-11
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 """Beside ``no_type_check``, which keeps the import hook of a shape checker off the function."""
@@ -127,6 +123,7 @@ def _crown(chain, room, low, high, layer, neuron, sign, work):
     here, there, direction, gains, rooms = work
     width = chain.sizes[layer - 1]
     total = sign * chain.bias[chain.starts[layer] + neuron]
+    size = chain.magnitudes[chain.starts[layer] + neuron]
     offset = chain.offsets[layer] + neuron * width
     for j in range(width):
         here[j] = sign * chain.weights[offset + j]
@@ -136,6 +133,7 @@ def _crown(chain, room, low, high, layer, neuron, sign, work):
             c = here[j]
             if c == 0.0:
                 continue
+            size += abs(c) * chain.magnitudes[start + j]
             below, above = low[start + j], high[start + j]
             if above <= 0.0:
                 here[j] = 0.0
@@ -160,7 +158,7 @@ def _crown(chain, room, low, high, layer, neuron, sign, work):
         here, there = there, here
     _to_input(chain, here, direction)
     total += support(direction, room, gains, rooms)
-    return total + ROUNDING * (1.0 + abs(total))
+    return total + chain.unit * size
 
 
 @no_type_check
@@ -172,7 +170,7 @@ def _first_layer(chain, room, low, high, work):
         for sign in (1.0, -1.0):
             direction[:] = sign * chain.first[i]
             v = support(direction, room, gains, rooms) + sign * chain.bias[i]
-            v += ROUNDING * (1.0 + abs(v))
+            v += chain.unit * chain.magnitudes[i]
             if sign > 0.0 and v < high[i]:
                 high[i] = v
             elif sign < 0.0 and -v > low[i]:
@@ -204,8 +202,8 @@ def _layer(chain, room, low, high, k, work):
             elif w < 0.0:
                 above += w * bottom
                 below += w * top
-        above += ROUNDING * (1.0 + abs(above))
-        below -= ROUNDING * (1.0 + abs(below))
+        above += chain.unit * chain.magnitudes[at]
+        below -= chain.unit * chain.magnitudes[at]
         if above < high[at]:
             high[at] = above
         if below > low[at]:
@@ -291,7 +289,7 @@ def lagrangian(
     for k in range(chain.sizes[last]):
         v = goals[k] * (chain.bias[start + k] - least)
         total += v
-        size += abs(v)
+        size += goals[k] * (chain.magnitudes[start + k] + abs(least))
     passed = work[0]
     for k in range(last - 1, -1, -1):
         start, width = chain.starts[k], chain.sizes[k]
@@ -308,7 +306,7 @@ def lagrangian(
             pi = multipliers[at]
             below, above = low[at], high[at]
             total += pi * chain.bias[at]
-            size += abs(pi) * (abs(chain.bias[at]) + max(-below, above))
+            size += abs(pi) * (chain.magnitudes[at] + max(-below, above))
             if at == objective:
                 pi -= sign
             c = passed[j] - pi
@@ -324,7 +322,7 @@ def lagrangian(
             size += abs(v)
     _to_input(chain, multipliers, direction)
     v = support(direction, room, work[3], work[4])
-    return total + v + LAGRANGIAN_ROUNDING * (1.0 + size + abs(v))
+    return total + v + chain.unit * size
 
 
 @no_type_check

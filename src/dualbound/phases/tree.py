@@ -22,10 +22,10 @@ from dualbound.phases import propagation
 from dualbound.phases.chain import Chain, Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed
 
-LOOK_AHEAD = 10
+LOOK_AHEAD = 16
 """How many neurons are tried at each split."""
 
-FAR = 1.5
+FAR = 1.0
 """A node whose bound must fall by more than this many times what its parent's split has won is
 tightened first."""
 

@@ -74,4 +74,4 @@ class Columns(Engine):
 def _chain(problem: NearestProblem) -> Chain | None:
     rows, sides = problem.criterion.rows(problem.network.output_size)
     reference = problem.box.project(problem.center[None])[0]
-    return chain_of(problem.network, reference, rows, sides)
+    return chain_of(problem.network, problem.box, reference, rows, sides)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from dualbound.attacks import Linearised, NearestProblem
 from dualbound.bounds import Bounds, crown
 from dualbound.bounds.crown import maximum
-from dualbound.bounds.layer_bounds import relaxed
+from dualbound.bounds.layer_bounds import rounding
 from dualbound.limits import Clock
 from dualbound.region import Region
 from dualbound.search.incumbent import Incumbent
@@ -99,7 +99,7 @@ class NearestRun:
         """An upper bound on the criterion's slack over a region, by CROWN."""
         a, b = self.problem.criterion.rows(self.problem.network.output_size)
         over = maximum(self.problem.network, region, bounds, self.problem.network.output, a)
-        return float((relaxed(over, over)[1] - b).min())
+        return float((over - b + rounding(1) * np.abs(b)).min())
 
     def take(self, x: Float[np.ndarray, " n"]) -> bool:
         """Polish a point and walk down from it; whether the incumbent got better."""

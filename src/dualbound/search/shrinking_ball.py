@@ -16,6 +16,9 @@ from dualbound.search.engine import NearestRun
 DOUBT = 200
 """Nodes after which a tree whose ball might be too large lets smaller balls go first."""
 
+NOTABLE = 1e-3
+"""A witness nearer by this part is worth a new tree, when the old one is young."""
+
 GROWTH = 1.5
 """From one ball to the next."""
 
@@ -39,6 +42,7 @@ class ShrinkingBall(NearestRun):
         self._reference = self.problem.box.project(self.problem.center[None])[0]
         self._patterns: set[bytes] = set()
         self._polished = 0
+        self._again = False
         self._told = 0.0
 
     def prove(self, threads: int) -> None:
@@ -57,18 +61,22 @@ class ShrinkingBall(NearestRun):
                 break
         if not proved and not self.finished:
             tree.shrink(self._room(self.radius))
-            self._let_grow(tree, self.radius)
+            proved = self._let_grow(tree, self.radius)
+        if not proved and not self.finished and not self.incumbent.clock.expired:
+            self.incumbent.note = (
+                "what is left open lies within rounding: there the criterion is reached or missed "
+                "by less than its numbers can tell"
+            )
 
     def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
         """A tree over a ball, planted anew while it is young and a better witness turns up."""
         while True:
-            value = self.incumbent.value
+            self._again = False
             tree = self._tree_over(min(radius, self.radius), threads)
             if self.unstable is None:
                 self.unstable = tree.unstable
             proved = self._let_grow(tree, radius, nodes)
-            young = tree.nodes < DOUBT and self.incumbent.value < value
-            if proved or not young or self.incumbent.clock.expired or self.finished:
+            if proved or not self._again or self.incumbent.clock.expired or self.finished:
                 return tree, proved
 
     def _tree_over(self, radius: float, threads: int) -> PhaseTree:
@@ -100,7 +108,7 @@ class ShrinkingBall(NearestRun):
         """An optimum of a relaxation: a witness, or perhaps one on its own pattern."""
         problem = self.problem
         x = problem.box.project((self._reference + move)[None])[0]
-        better = False
+        before, better = self.incumbent.value, False
         if float(problem.criterion.slack(problem.network(x))) >= 0:
             better = self.take(x)
         elif self._polished <= POLISHED * (self.incumbent.nodes + self._tree.nodes):
@@ -112,7 +120,8 @@ class ShrinkingBall(NearestRun):
                 found = polish(problem, pattern, self.solver, self.incumbent.clock)
                 if found is not None and found.distance < self.incumbent.value:
                     better = self.take(found.x)
-        if better and self._tree.nodes < DOUBT:
+        if better and self._tree.nodes < DOUBT and self.incumbent.value < before * (1 - NOTABLE):
+            self._again = True
             self._tree.stop()  # planted anew in the smaller ball, it grows thinner from its root on
         elif better:
             self._tree.shrink(self._room(min(self._limit, self.radius)))

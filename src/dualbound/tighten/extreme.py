@@ -42,7 +42,7 @@ def maximum(
     from dualbound.phases.tree import PhaseTree
 
     reference = reference_of(region)
-    chain = chain_of(network, reference, direction[None], np.zeros(1))
+    chain = chain_of(network, region, reference, direction[None], np.zeros(1))
     if chain is None:
         raise InvalidInput(
             "Exact bounds without a solver are for plain chains of affine maps and rectifiers, and "

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds import Bounds, crown
-from dualbound.bounds.layer_bounds import relaxed
+from dualbound.bounds.layer_bounds import rounding
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock, Limits
 from dualbound.milp import Program, encode, lagrangian_bound
@@ -144,7 +144,10 @@ class Layerwise:
         if mixed:
             below = below - MILP_SLACK * (1 + abs(below))
             above = above + MILP_SLACK * (1 + abs(above))
-        below, above = relaxed(below, above)
+        slack = rounding(max(program.shape)) * (
+            abs(below) + abs(above) + abs(value.constant[chosen])
+        )
+        below, above = below - slack, above + slack
         low[chosen] = np.maximum(low[chosen], below)
         high[chosen] = np.minimum(high[chosen], above)
         return low, high  # Whether they contradict each other is for `Bounds.intersect` to say.
