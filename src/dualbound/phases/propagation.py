@@ -11,16 +11,11 @@ of, by which it is relaxed.
 
 from __future__ import annotations
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
-"""Beside ``no_type_check``, which keeps the import hook of a shape checker off the function."""
+from dualbound.phases.compiled import compiled
 
 
-@no_type_check
 @compiled
 def workspace(chain):
     """Scratch for the other functions; one for each thread."""
@@ -29,7 +24,6 @@ def workspace(chain):
     return np.zeros(width), np.zeros(width), np.zeros(n), np.zeros(n), np.zeros(n)
 
 
-@no_type_check
 @compiled
 def _spend(gains, rooms, count, budget):
     """The most that ``budget`` can earn, the largest gains first: quickselect by weight."""
@@ -68,7 +62,6 @@ def _spend(gains, rooms, count, budget):
     return total
 
 
-@no_type_check
 @compiled
 def support(direction, room, gains, rooms):
     """The exact maximum of ``direction·d`` over the room; the last two are scratch."""
@@ -103,7 +96,6 @@ def support(direction, room, gains, rooms):
         threshold = 0.5 * threshold if threshold > 1e-3 * top else 0.0
 
 
-@no_type_check
 @compiled
 def _to_input(chain, coefficients, direction):
     """``coefficients·W1``."""
@@ -116,7 +108,6 @@ def _to_input(chain, coefficients, direction):
                 direction[p] += a * row[p]
 
 
-@no_type_check
 @compiled
 def _crown(chain, room, low, high, layer, neuron, sign, work):
     """CROWN's upper bound of ``sign`` times one neuron, or goal, of a layer behind the first."""
@@ -161,7 +152,6 @@ def _crown(chain, room, low, high, layer, neuron, sign, work):
     return total + chain.unit * size
 
 
-@no_type_check
 @compiled
 def _first_layer(chain, room, low, high, work):
     """Narrow the bounds of layer 1, exactly; False if nothing is left."""
@@ -180,7 +170,6 @@ def _first_layer(chain, room, low, high, work):
     return True
 
 
-@no_type_check
 @compiled
 def _layer(chain, room, low, high, k, work):
     """Narrow the bounds of the neurons of a later layer whose sign is open; False if empty."""
@@ -221,7 +210,6 @@ def _layer(chain, room, low, high, k, work):
     return True
 
 
-@no_type_check
 @compiled
 def propagate(chain, room, low, high, after, work):
     """Narrow the bounds of all layers behind ``after``; -1 begins with layer 1. False if empty."""
@@ -233,7 +221,6 @@ def propagate(chain, room, low, high, after, work):
     return True
 
 
-@no_type_check
 @compiled
 def goal_bound(chain, room, low, high, work):
     """CROWN's upper bound on the smallest goal."""
@@ -248,7 +235,6 @@ def goal_bound(chain, room, low, high, work):
     return best
 
 
-@no_type_check
 @compiled
 def lagrangian(
     chain, room, low, high, goals, multipliers, least, objective, sign, direction, leaning, work
@@ -325,7 +311,6 @@ def lagrangian(
     return total + v + chain.unit * size
 
 
-@no_type_check
 @compiled
 def inherit(chain, room, low, high, rho, pi, has, least, after, direction, leaning, work):
     """`propagate`, with the multipliers of an ancestor's bounds evaluated anew; False if empty.

@@ -15,14 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dualbound.limits import Clock
 from dualbound.phases import propagation
 from dualbound.phases.chain import Chain, Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed
 
-LOOK_AHEAD = 16
+TRIED = 3
+
+LOOK_AHEAD = 24
 """How many neurons are tried at each split."""
 
 FAR = 1.0
@@ -52,6 +54,7 @@ class _Node:
     high: Float[np.ndarray, " h"] = field(compare=False)
     multipliers: Multipliers = field(compare=False)
     relaxed: Relaxed | None = field(compare=False, default=None)
+    basic: Bool[np.ndarray, " v"] | None = field(compare=False, default=None)
     won: float = field(compare=False, default=0.0)
     room: int = field(compare=False, default=0)
 
@@ -263,7 +266,8 @@ class PhaseTree:
     def _solve(self, node: _Node, relaxation: Relaxation) -> bool:
         """Solve a node's relaxation, once; whether the node stays open."""
         if node.relaxed is None:
-            found = relaxation.solve(node.low, node.high)
+            found = relaxation.solve(node.low, node.high, node.basic)
+            node.basic = found.basic
             node.most = min(node.most, found.most)
             node.relaxed = replace(found, move=None)
             if found.move is not None and self._on_point is not None:
@@ -281,8 +285,13 @@ class PhaseTree:
         leaning = node.relaxed.leaning if node.relaxed is not None else np.zeros(len(unstable))
         score = leaning + 1e-9 * np.minimum(-node.low, node.high)
         ranked = np.argsort(np.where(unstable, -score, np.inf))
+        ranked = ranked[: min(LOOK_AHEAD, int(unstable.sum()))]
+        if node.basic is not None and len(ranked) > TRIED:
+            ends = relaxation.ahead(node.low, node.high, node.basic, ranked)
+            wins = np.clip(node.most - ends, 1e-9, node.most - self.least + 1e-9)
+            ranked = ranked[np.argsort(-wins.prod(axis=1), kind="stable")][:TRIED]
         best: tuple[float, list[_Node]] | None = None
-        for at in ranked[: min(LOOK_AHEAD, int(unstable.sum()))].tolist():
+        for at in ranked.tolist():
             children = self._children(node, at, relaxation, work)
             left = [child for child in children if self._solve(child, relaxation)]
             closed = [node.most - self.least] * (2 - len(left))
@@ -322,5 +331,7 @@ class PhaseTree:
                 most = min(most, propagation.goal_bound(self.chain, self.room, low, high, work))
             if most >= self.least:
                 number = next(self._number)
-                children.append(_Node(-most, number, most, low, high, known, room=self._rooms))
+                children.append(
+                    _Node(-most, number, most, low, high, known, basic=node.basic, room=self._rooms)
+                )
         return children

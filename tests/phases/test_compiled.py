@@ -1,0 +1,34 @@
+"""Machine code is kept no longer than the sources that it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dualbound.phases.compiled import forget_stale_code
+
+
+def test_code_is_forgotten_when_any_source_changes_and_only_then(tmp_path: Path) -> None:
+    sources, kept = tmp_path / "room", tmp_path / "cache"
+    sources.mkdir()
+    kept.mkdir()
+    (sources / "caller.py").write_text("1")
+    (sources / "callee.py").write_text("1")
+    ours, other = kept / "caller.f-1.py311.nbi", kept / "other.f-1.py311.nbi"
+    ours.touch()
+    other.touch()
+    assert forget_stale_code(kept, sources)
+    assert not ours.exists()
+    assert other.exists()
+    ours.touch()
+    assert not forget_stale_code(kept, sources)
+    assert ours.exists()
+    (sources / "callee.py").write_text("2")
+    assert forget_stale_code(kept, sources)
+    assert not ours.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_left(tmp_path: Path) -> None:
+    sources = tmp_path / "room"
+    sources.mkdir()
+    (tmp_path / "file").touch()
+    assert forget_stale_code(tmp_path / "file" / "below", sources)
