@@ -38,6 +38,8 @@ PRECISION = 0.01
 WORTHWHILE = 0.05
 """A bound is left alone where a point already seen shows that it can win no more than this part."""
 
+AHEAD = 2000
+
 SLOW = 0.01
 
 PIVOTS = 2_000
@@ -54,7 +56,9 @@ class Program(NamedTuple):
     Attributes:
         d: of the node.
         trial: a copy to look ahead in.
-        moves: inputs that have columns; those of downward moves are counted from ``n`` on.
+        moves: inputs that have columns; in a ball, those of downward moves are counted from ``n``.
+        settled: neurons whose sign is the same everywhere in the room: they need no rows.
+        fixed: where the other inputs of a box are, as moves.
         counts: how many moves; programs solved.
         formula: of each pre-activation and goal, in terms of the columns.
         column: of each open neuron, or -1.
@@ -68,6 +72,8 @@ class Program(NamedTuple):
     d: simplex.Dictionary
     trial: simplex.Dictionary
     moves: np.ndarray
+    settled: np.ndarray
+    fixed: np.ndarray
     counts: np.ndarray
     formula: np.ndarray
     column: np.ndarray
@@ -90,7 +96,9 @@ def empty(chain: Chain, room: Room) -> Program:
         d=simplex.dictionary(rows, columns, variables),
         trial=simplex.dictionary(rows, columns, variables),
         moves=np.arange(moves),
-        counts=np.array([0 if ball else n, 0]),
+        settled=np.zeros(h, dtype=np.bool_),
+        fixed=np.zeros(n),
+        counts=np.zeros(2, dtype=np.int64),
         formula=np.zeros((h + k, columns + 1)),
         column=np.zeros(h, dtype=np.int64),
         share=np.zeros(h),
@@ -136,12 +144,14 @@ def _build(chain, room, low, high, p):
     for layer in range(last + 1):
         start, width = chain.starts[layer], chain.sizes[layer]
         for i in range(start, start + width):
-            if i < h and high[i] < 0.0:
+            if i < h and high[i] <= 0.0 and p.settled[i]:
                 continue
             f = p.formula[i]
             f[:columns] = 0.0
             f[columns] = chain.bias[i]
             if layer == 0:
+                if not ball:
+                    f[columns] += np.dot(chain.first[i], p.fixed)
                 for j in range(moves):
                     at = p.moves[j]
                     f[j] = chain.first[i, at] if at < n else -chain.first[i, at - n]
@@ -180,7 +190,7 @@ def _build(chain, room, low, high, p):
                 d.rows[rows + 1] = slack + i
                 d.low[slack + i], d.high[slack + i] = 0.0, -share * low[i]
                 rows += 2
-            elif low[i] == 0.0 or high[i] == 0.0:
+            elif not p.settled[i]:
                 d.table[rows, : columns + 1] = f[: columns + 1]
                 d.rows[rows] = sign + i
                 d.low[sign + i], d.high[sign + i] = low[i], high[i]
@@ -252,27 +262,43 @@ def _read(chain, low, high, p, row, factor, objective, side):
 
 
 @compiled
-def _price(room, p, worth):
-    """Give columns to the inputs whose move pays most, by the last direction; whether any do."""
+def sift(room, p):
+    """Fix the inputs of a box where the last direction wants them, but those it hardly moves."""
     n = len(p.direction)
     first = len(p.reduced) - 2 * n
-    d = p.d
-    if p.counts[0] + PRICED_AT_ONCE > len(p.moves):
-        kept = 0
-        mark(p)
-        for j in range(d.shape[1]):
-            if d.raised[j]:
-                p.basic[d.columns[j]] = True
-        for j in range(p.counts[0]):
-            if p.basic[first + p.moves[j]]:
-                p.moves[kept] = p.moves[j]
-                kept += 1
-        p.counts[0] = kept
+    mark(p)
+    gains = np.abs(p.direction) * (room.up + room.down)
+    for i in range(n):
+        if p.basic[first + i]:
+            gains[i] = -1.0
+    count = min(n, PRICED_AT_MOST)
+    last = np.partition(gains, count - 1)[count - 1]
+    p.counts[0] = 0
+    for i in range(n):
+        if gains[i] <= last and p.counts[0] < count:
+            p.moves[p.counts[0]] = i
+            p.counts[0] += 1
+            p.fixed[i] = 0.0
+        else:
+            p.fixed[i] = room.up[i] if p.direction[i] > 0.0 else -room.down[i]
+
+
+@compiled
+def _price(room, p, worth):
+    """Give columns to the inputs that the last direction moves most; whether there are any."""
+    n = len(p.direction)
     mark(p)
     gains = np.zeros(2 * n)
-    for i in range(n):
-        gains[i] = (p.direction[i] - worth) * room.up[i]
-        gains[n + i] = (-p.direction[i] - worth) * room.down[i]
+    if room.budget == np.inf:
+        for i in range(n):
+            best = room.up[i] if p.direction[i] > 0.0 else -room.down[i]
+            gains[i] = p.direction[i] * (best - p.fixed[i])
+    else:
+        if p.counts[0] + PRICED_AT_ONCE > len(p.moves):
+            _drop(p)
+        for i in range(n):
+            gains[i] = (p.direction[i] - worth) * room.up[i]
+            gains[n + i] = (-p.direction[i] - worth) * room.down[i]
     for j in range(p.counts[0]):
         gains[p.moves[j]] = 0.0
     added = 0
@@ -282,9 +308,28 @@ def _price(room, p, worth):
             break
         gains[best] = 0.0
         p.moves[p.counts[0]] = best
+        if best < n:
+            p.fixed[best] = 0.0
         p.counts[0] += 1
         added += 1
     return added > 0
+
+
+@compiled
+def _drop(p):
+    """Take the columns from those inputs of a ball that stay where they are."""
+    d, n = p.d, len(p.direction)
+    first = len(p.reduced) - 2 * n
+    used = p.basic.copy()
+    for j in range(d.shape[1]):
+        if d.raised[j]:
+            used[d.columns[j]] = True
+    kept = 0
+    for j in range(p.counts[0]):
+        if used[first + p.moves[j]]:
+            p.moves[kept] = p.moves[j]
+            kept += 1
+    p.counts[0] = kept
 
 
 @compiled
@@ -317,7 +362,6 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
     d, m = p.d, 0
     n = len(p.direction)
     first = len(p.reduced) - 2 * n
-    ball = room.budget < np.inf
     best, moved = np.inf, False
     _build(chain, room, low, high, p)
     for _ in range(200):
@@ -331,7 +375,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                 multipliers[:] = p.multipliers
                 leaning[:] = 0.0
                 return -np.inf, False
-            if not ball or not _price(room, p, worth):
+            if not _price(room, p, worth):
                 return best, moved
             _build(chain, room, low, high, p)
             continue
@@ -353,7 +397,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
         value = simplex.objective(d)
         if ended == simplex.OPTIMAL:
             moved = True
-            move[:] = 0.0
+            move[:] = p.fixed
             for i in range(m + d.shape[1]):
                 if i < m:
                     v, x = d.rows[i], d.values[i]
@@ -366,7 +410,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                     move[v - first] += x
             if most - value <= precision * (most - least):
                 return best, moved
-        if not ball or not _price(room, p, worth / total):
+        if not _price(room, p, worth / total):
             return best, moved
         _build(chain, room, low, high, p)
     return best, moved
@@ -383,6 +427,9 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
     if left < WORTHWHILE * width:
         return True
     sign = 1.0 - 2.0 * side
+    if room.budget == np.inf:
+        _face(chain, room, low, high, least, p, i, side, rho, pi, known, work)
+        d.low[TOP], d.high[TOP] = least, least
     for _ in range(4):
         simplex.ask(d, outputs + i, cut + i, sign)
         ended = simplex.maximise(d, 0.0, PIVOTS, SLOW * width)
@@ -391,7 +438,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
             value, worth = _refuted(chain, room, low, high, p, least, work)
             if value < 0.0:
                 return False
-            if room.budget == np.inf or not _price(room, p, worth):
+            if not _price(room, p, worth):
                 return True
         else:
             worth = _read(chain, low, high, p, d.shape[0], 1.0, i, sign)
@@ -410,11 +457,29 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
             value = simplex.objective(d)
             if bound <= 0.0 or ended == simplex.GIVEN_UP or bound - value <= 0.02 * width:
                 return True
-            if room.budget == np.inf or not _price(room, p, worth):
+            if not _price(room, p, worth):
                 return True
         _build(chain, room, low, high, p)
         d.low[TOP], d.high[TOP] = least, least
     return True
+
+
+@compiled
+def _face(chain, room, low, high, least, p, i, side, rho, pi, known, work):
+    """Fix the inputs of a box where the bound of a neuron known so far wants them."""
+    sign = 1.0 - 2.0 * side
+    if known[i, side]:
+        p.goals[:] = rho[i, side]
+        p.multipliers[:] = pi[i, side]
+        _prove(chain, room, low, high, p, least, i, sign, work)
+    else:
+        layer = 0
+        while chain.starts[layer + 1] <= i:
+            layer += 1
+        propagation.crown(chain, room, low, high, layer, i - chain.starts[layer], sign, work)
+        p.direction[:] = work[2]
+    sift(room, p)
+    _build(chain, room, low, high, p)
 
 
 @compiled
@@ -483,9 +548,9 @@ def ahead(chain, room, low, high, least, p, candidates, found):
         for side in range(2):
             simplex.copy(p.d, p.trial)
             p.trial.high[(outputs if side == 0 else cut) + candidates[at]] = 0.0
-            ended = simplex.maximise(p.trial, least - CUTOFF, PIVOTS, -1.0)
+            ended = simplex.maximise(p.trial, least - CUTOFF, AHEAD, -1.0)
             p.counts[1] += 1
-            if ended == simplex.EMPTY or ended == simplex.ENOUGH:
+            if ended == simplex.ENOUGH:
                 found[at, side] = -np.inf
             else:
                 found[at, side] = simplex.objective(p.trial)

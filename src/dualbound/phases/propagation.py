@@ -109,7 +109,7 @@ def _to_input(chain, coefficients, direction):
 
 
 @compiled
-def _crown(chain, room, low, high, layer, neuron, sign, work):
+def crown(chain, room, low, high, layer, neuron, sign, work):
     """CROWN's upper bound of ``sign`` times one neuron, or goal, of a layer behind the first."""
     here, there, direction, gains, rooms = work
     width = chain.sizes[layer - 1]
@@ -198,11 +198,11 @@ def _layer(chain, room, low, high, k, work):
         if below > low[at]:
             low[at] = below
         if high[at] > 0.0:
-            above = _crown(chain, room, low, high, k, i, 1.0, work)
+            above = crown(chain, room, low, high, k, i, 1.0, work)
             if above < high[at]:
                 high[at] = above
         if low[at] < 0.0:
-            below = -_crown(chain, room, low, high, k, i, -1.0, work)
+            below = -crown(chain, room, low, high, k, i, -1.0, work)
             if below > low[at]:
                 low[at] = below
         if low[at] > high[at]:
@@ -229,7 +229,7 @@ def goal_bound(chain, room, low, high, work):
     if last == 0:
         return best
     for i in range(chain.sizes[last]):
-        v = _crown(chain, room, low, high, last, i, 1.0, work)
+        v = crown(chain, room, low, high, last, i, 1.0, work)
         if v < best:
             best = v
     return best

@@ -63,12 +63,21 @@ class Relaxation:
         chain: of the network, with goals.
         room: of its inputs.
         least: goals below are of no interest.
+        settled: neurons whose sign is the same everywhere in the room.
     """
 
-    def __init__(self, chain: Chain, room: Room, least: float) -> None:
+    def __init__(
+        self,
+        chain: Chain,
+        room: Room,
+        least: float,
+        settled: Bool[np.ndarray, " h"] | None = None,
+    ) -> None:
         self._chain = chain
         self._work = propagation.workspace(chain)
         self._program = program.empty(chain, room)
+        if settled is not None:
+            self._program.settled[:] = settled
         self.narrow(room, least)
 
     @property
@@ -98,7 +107,7 @@ class Relaxation:
         self,
         low: Float[np.ndarray, " h"],
         high: Float[np.ndarray, " h"],
-        basic: Bool[np.ndarray, " v"] | None = None,
+        start: Relaxed | None = None,
         precision: float = program.PRECISION,
     ) -> Relaxed:
         """Solve the relaxation of one node as far as it takes to close it or to branch.
@@ -106,13 +115,12 @@ class Relaxation:
         Args:
             low: lower bounds of the node, with its phases in them.
             high: upper bounds likewise.
-            basic: a basis to start from; the last one if there is none.
+            start: of a node nearby, to start from.
             precision: pricing ends when it can change the bound by no more than this part of what
                 is of interest.
         """
         p, h = self._program, self._chain.hidden
-        if basic is not None:
-            p.basic[:] = basic
+        self._face(low, high, start)
         goals, multipliers = np.zeros(len(p.goals)), np.zeros(h)
         leaning, move = np.zeros(h), np.zeros(len(p.direction))
         most, moved = program.solve(
@@ -146,7 +154,7 @@ class Relaxation:
         self,
         low: Float[np.ndarray, " h"],
         high: Float[np.ndarray, " h"],
-        basic: Bool[np.ndarray, " v"],
+        start: Relaxed,
         candidates: Int[np.ndarray, " c"],
     ) -> Float[np.ndarray, "c 2"]:
         """Estimates of the bounds of both sides of some neurons, the inactive side first.
@@ -154,8 +162,20 @@ class Relaxation:
         Minus infinity says that the side would be closed. Nothing here is a proof.
         """
         p = self._program
-        p.basic[:] = basic
+        self._face(low, high, start)
         found = np.zeros((len(candidates), 2))
         program.ahead(self._chain, self._room, low, high, self._least, p, candidates, found)
         program.mark(p)
         return found
+
+    def _face(
+        self, low: Float[np.ndarray, " h"], high: Float[np.ndarray, " h"], start: Relaxed | None
+    ) -> None:
+        """Start from a basis, and where inputs are fixed, from where multipliers want them."""
+        if start is None:
+            return
+        p = self._program
+        p.basic[:] = start.basic
+        if not np.isfinite(self._room.budget) and np.any(start.goals):
+            self.bound(low, high, start.goals, start.multipliers)
+            program.sift(self._room, p)

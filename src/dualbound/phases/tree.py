@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from dualbound.limits import Clock
 from dualbound.phases import propagation
@@ -43,6 +43,7 @@ class _Node:
         low, high: bounds of all neurons.
         multipliers: of single bounds, shared with the parent.
         relaxed: its solved relaxation, if it was solved when its parent was split.
+        start: that of a node nearby, to start from.
         won: by how much the bound fell at the parent's split, the geometric mean of both sides.
         room: number of the room that its bounds were propagated in.
     """
@@ -54,7 +55,7 @@ class _Node:
     high: Float[np.ndarray, " h"] = field(compare=False)
     multipliers: Multipliers = field(compare=False)
     relaxed: Relaxed | None = field(compare=False, default=None)
-    basic: Bool[np.ndarray, " v"] | None = field(compare=False, default=None)
+    start: Relaxed | None = field(compare=False, default=None)
     won: float = field(compare=False, default=0.0)
     room: int = field(compare=False, default=0)
 
@@ -76,7 +77,8 @@ class PhaseTree:
     Attributes:
         nodes: how many have been looked at.
         programs: linear programs solved.
-        unstable: neurons whose sign was open at the root.
+        bounds: of all neurons at the root.
+        unstable: neurons whose sign was open there.
 
     **Trusts** float64 sums within the slack of `propagation`, nothing else.
     """
@@ -115,12 +117,21 @@ class PhaseTree:
         root = _Node(-np.inf, next(self._number), np.inf, low, high, Multipliers.none(chain))
         if self._propagated(root, self._work):
             self._open.append(root)
-        self.unstable = int(((low < 0) & (high > 0)).sum())
+        self.bounds = low.copy(), high.copy()
+        self._settled = (low >= 0) | (high <= 0)
+        self.unstable = int((~self._settled).sum())
 
     def shrink(self, room: Room) -> None:
         """Look at a smaller room from now on."""
         self.room = room
         self._rooms += 1
+
+    def confine(self, low: Float[np.ndarray, " h"], high: Float[np.ndarray, " h"]) -> None:
+        """Look only where these bounds hold too: from now on, proofs are of that part alone."""
+        for node in self._open:
+            np.maximum(node.low, low, out=node.low)
+            np.minimum(node.high, high, out=node.high)
+            node.room = -1
 
     def raise_least(self, least: float) -> None:
         """Be content to prove less from now on."""
@@ -186,7 +197,7 @@ class PhaseTree:
 
     def _worker(self, me: int) -> None:
         try:
-            relaxation = Relaxation(self.chain, self.room, self.least)
+            relaxation = Relaxation(self.chain, self.room, self.least, self._settled)
             work, rooms = propagation.workspace(self.chain), 0
             while (node := self._take(me)) is not None:
                 if rooms != self._rooms:
@@ -261,18 +272,19 @@ class PhaseTree:
             node.relaxed = None
             if not self._solve(node, relaxation):
                 return []
+        if node.relaxed is not None and node.relaxed.move is not None:
+            if self._on_point is not None:
+                with self._telling:
+                    self._on_point(node.relaxed.move)
+            node.start = node.relaxed = replace(node.relaxed, move=None)
         return self._split(node, relaxation, work)
 
     def _solve(self, node: _Node, relaxation: Relaxation) -> bool:
         """Solve a node's relaxation, once; whether the node stays open."""
         if node.relaxed is None:
-            found = relaxation.solve(node.low, node.high, node.basic)
-            node.basic = found.basic
+            found = relaxation.solve(node.low, node.high, node.start)
             node.most = min(node.most, found.most)
-            node.relaxed = replace(found, move=None)
-            if found.move is not None and self._on_point is not None:
-                with self._telling:
-                    self._on_point(found.move)
+            node.start = node.relaxed = found
         return node.most >= self.least
 
     def _split(
@@ -286,8 +298,8 @@ class PhaseTree:
         score = leaning + 1e-9 * np.minimum(-node.low, node.high)
         ranked = np.argsort(np.where(unstable, -score, np.inf))
         ranked = ranked[: min(LOOK_AHEAD, int(unstable.sum()))]
-        if node.basic is not None and len(ranked) > TRIED:
-            ends = relaxation.ahead(node.low, node.high, node.basic, ranked)
+        if node.start is not None and len(ranked) > TRIED:
+            ends = relaxation.ahead(node.low, node.high, node.start, ranked)
             wins = np.clip(node.most - ends, 1e-9, node.most - self.least + 1e-9)
             ranked = ranked[np.argsort(-wins.prod(axis=1), kind="stable")][:TRIED]
         best: tuple[float, list[_Node]] | None = None
@@ -305,6 +317,8 @@ class PhaseTree:
             return None
         for child in best[1]:
             child.won = float(np.sqrt(best[0]))
+        if best[1]:
+            max(best[1], key=lambda child: child.most).order = -np.inf  # plunge: points lie deep
         return best[1]
 
     def _children(
@@ -332,6 +346,6 @@ class PhaseTree:
             if most >= self.least:
                 number = next(self._number)
                 children.append(
-                    _Node(-most, number, most, low, high, known, basic=node.basic, room=self._rooms)
+                    _Node(-most, number, most, low, high, known, start=node.start, room=self._rooms)
                 )
         return children

@@ -54,8 +54,15 @@ def maximum(
     def beyond(value: float) -> float:
         return value + EXACT * (1 + abs(value))
 
+    patterns: set[bytes] = set()
+
     def look(move: Float[np.ndarray, " n"]) -> None:
-        value = _climb(network, region, direction, region.project((reference + move)[None])[0])
+        x = region.project((reference + move)[None])[0]
+        key = b"".join(np.packbits(on).tobytes() for on in pattern_at(network, x).values())
+        if key in patterns:
+            return
+        patterns.add(key)
+        value = _climb(network, region, direction, x)
         if beyond(value) > tree.least:
             tree.raise_least(beyond(value))
 
