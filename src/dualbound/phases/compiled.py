@@ -31,7 +31,10 @@ def compiled_loosely(function: Callable[..., Any]) -> Any:
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
     bare = inspect.unwrap(function)  # of a checker of shapes, which could not be compiled
-    return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(bare)
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(bare)
+    except RuntimeError:  # no folder to keep machine code in
+        return numba.njit(nogil=True, error_model="numpy", **options)(bare)
 
 
 def forget_stale_code(folder: Path, sources: Path) -> bool:
@@ -53,9 +56,16 @@ def forget_stale_code(folder: Path, sources: Path) -> bool:
     return True
 
 
+def is_kept() -> bool:
+    """Whether machine code of this room was kept by an earlier process."""
+    return _folder is not None and any(_folder.glob("program.tighten-*.nbi"))
+
+
 @compiled
 def _here() -> None:
     """Only to ask where machine code is kept."""
 
 
-forget_stale_code(Path(_here.stats.cache_path), Path(__file__).parent)
+_folder = Path(_here.stats.cache_path) if _here.stats.cache_path else None
+if _folder is not None:
+    forget_stale_code(_folder, Path(__file__).parent)

@@ -38,9 +38,9 @@ PRECISION = 0.01
 WORTHWHILE = 0.05
 """A bound is left alone where a point already seen shows that it can win no more than this part."""
 
-AHEAD = 2000
 
 SLOW = 0.01
+"""The bound of a neuron is taken as it is when a window of pivots wins less of its width."""
 
 PIVOTS = 2_000
 """A linear program that takes more is given up; its node is split or stays open."""
@@ -548,7 +548,7 @@ def ahead(chain, room, low, high, least, p, candidates, found):
         for side in range(2):
             simplex.copy(p.d, p.trial)
             p.trial.high[(outputs if side == 0 else cut) + candidates[at]] = 0.0
-            ended = simplex.maximise(p.trial, least - CUTOFF, AHEAD, -1.0)
+            ended = simplex.maximise(p.trial, least - CUTOFF, PIVOTS, -1.0)
             p.counts[1] += 1
             if ended == simplex.ENOUGH:
                 found[at, side] = -np.inf

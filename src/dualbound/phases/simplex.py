@@ -4,8 +4,8 @@ A dictionary (Chvátal 1983, chapter 2) writes each basic variable, and the obje
 function of the nonbasic ones. Where every variable is boxed, a basis becomes dual feasible by
 placing each nonbasic variable at the bound that its reduced cost asks for: there is no phase 1, an
 objective can be replaced at any time, and whenever the method stops its reduced costs prove a
-bound. Rows leave by their distance from the box, and the ratio test passes over breakpoints while
-the slope allows (the bound flipping of Maros 2003).
+bound. Rows leave by their distance from the box over a devex weight (Forrest & Goldfarb 1992), and
+the ratio test passes over breakpoints while the slope allows (the bound flipping of Maros 2003).
 
 Nothing here is trusted: a proof is `propagation.lagrangian` of the reduced costs read off.
 """
@@ -26,6 +26,7 @@ FEASIBLE = 1e-9
 """By how much a basic variable may leave its box, relative to its size."""
 
 WINDOW = 16
+"""After how many pivots it is looked at what they have won."""
 
 SMALL = 1e-9
 """Entries below are no pivots."""
@@ -43,7 +44,7 @@ class Dictionary(NamedTuple):
         high: its upper bound.
         raised: whether a column's variable is at its upper bound.
         values: of the basic variables.
-        norms: of each row, ``1 +`` the sum of its squares.
+        weights: of the rows, in the choice of the one that leaves.
         shape: rows and columns in use, pivots so far, and the row that showed emptiness.
         passed: scratch of the ratio test.
     """
@@ -55,7 +56,7 @@ class Dictionary(NamedTuple):
     high: np.ndarray
     raised: np.ndarray
     values: np.ndarray
-    norms: np.ndarray
+    weights: np.ndarray
     shape: np.ndarray
     passed: np.ndarray
 
@@ -70,7 +71,7 @@ def dictionary(rows: int, columns: int, variables: int) -> Dictionary:
         high=np.zeros(variables),
         raised=np.zeros(columns, dtype=np.bool_),
         values=np.zeros(rows),
-        norms=np.ones(rows),
+        weights=np.ones(rows),
         shape=np.zeros(4, dtype=np.int64),
         passed=np.zeros(columns, dtype=np.bool_),
     )
@@ -87,7 +88,7 @@ def copy(source, target):
     target.columns[:n] = source.columns[:n]
     target.raised[:n] = source.raised[:n]
     target.values[:m] = source.values[:m]
-    target.norms[:m] = source.norms[:m]
+    target.weights[:m] = source.weights[:m]
     target.low[:] = source.low
     target.high[:] = source.high
     target.shape[:] = source.shape
@@ -102,8 +103,8 @@ def pivot(d, r, c):
     for j in range(n + 1):
         row[j] *= -factor
     row[c] = factor
-    weight = d.norms[r]
-    d.norms[r] = max(weight * factor * factor, 1.0)
+    weight = d.weights[r]
+    d.weights[r] = max(weight * factor * factor, 1.0)
     for i in range(m + 1):
         if i == r:
             continue
@@ -114,7 +115,7 @@ def pivot(d, r, c):
         for j in range(n + 1):
             d.table[i, j] += a * row[j]
         if i < m:
-            d.norms[i] = max(d.norms[i], weight * (a * factor) ** 2)
+            d.weights[i] = max(d.weights[i], weight * (a * factor) ** 2)
     d.rows[r], d.columns[c] = d.columns[c], d.rows[r]
     d.shape[2] += 1
 
@@ -177,7 +178,7 @@ def _leaving(d):
         else:
             continue
         if off > FEASIBLE * (1.0 + abs(bound)):
-            score = off * off / d.norms[i]
+            score = off * off / d.weights[i]
             if score > best:
                 best, found = score, i
     return found
@@ -276,4 +277,4 @@ def restore(d, basic):
                 best, found = abs(d.table[r, c]), r
         if found >= 0:
             pivot(d, found, c)
-    d.norms[: d.shape[0]] = 1.0
+    d.weights[: d.shape[0]] = 1.0

@@ -13,6 +13,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
@@ -22,10 +23,11 @@ from dualbound.phases import propagation
 from dualbound.phases.chain import Chain, Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed
 
-TRIED = 3
+TRIED = 6
+"""How many splits are carried out, of those that look best, before one is chosen."""
 
 LOOK_AHEAD = 24
-"""How many neurons are tried at each split."""
+"""How many neurons are looked ahead at for each split."""
 
 FAR = 1.0
 """A node whose bound must fall by more than this many times what its parent's split has won is
@@ -77,8 +79,7 @@ class PhaseTree:
     Attributes:
         nodes: how many have been looked at.
         programs: linear programs solved.
-        bounds: of all neurons at the root.
-        unstable: neurons whose sign was open there.
+        unstable: neurons whose sign was open at the root.
 
     **Trusts** float64 sums within the slack of `propagation`, nothing else.
     """
@@ -117,7 +118,6 @@ class PhaseTree:
         root = _Node(-np.inf, next(self._number), np.inf, low, high, Multipliers.none(chain))
         if self._propagated(root, self._work):
             self._open.append(root)
-        self.bounds = low.copy(), high.copy()
         self._settled = (low >= 0) | (high <= 0)
         self.unstable = int((~self._settled).sum())
 
@@ -125,13 +125,6 @@ class PhaseTree:
         """Look at a smaller room from now on."""
         self.room = room
         self._rooms += 1
-
-    def confine(self, low: Float[np.ndarray, " h"], high: Float[np.ndarray, " h"]) -> None:
-        """Look only where these bounds hold too: from now on, proofs are of that part alone."""
-        for node in self._open:
-            np.maximum(node.low, low, out=node.low)
-            np.minimum(node.high, high, out=node.high)
-            node.room = -1
 
     def raise_least(self, least: float) -> None:
         """Be content to prove less from now on."""
@@ -349,3 +342,21 @@ class PhaseTree:
                     _Node(-most, number, most, low, high, known, start=node.start, room=self._rooms)
                 )
         return children
+
+
+@cache
+def prepare() -> None:
+    """Compile all that a tree needs: most of a minute, unless an earlier process kept it."""
+    n = 8
+    wave = np.sin(np.arange(1.0, n * n + 1)).reshape(n, n)
+    chain = Chain(
+        sizes=np.array([n, n, 1]),
+        starts=np.array([0, n, 2 * n]),
+        first=wave,
+        weights=np.append(wave, wave[0]),
+        offsets=np.array([-1, 0, n * n]),
+        bias=np.append(wave[:2], 0.0),
+        magnitudes=np.full(2 * n + 1, 1e3),
+        unit=1e-15,
+    )
+    PhaseTree(chain, Room(np.ones(n), np.ones(n), np.inf), Clock(), least=2.0).run(3)

@@ -67,6 +67,10 @@ def bounds(
         raise InvalidInput(
             f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
         )
+    if method == "exact":
+        from dualbound.phases.tree import prepare
+
+        prepare()
     with Clock(limits).catching_ctrl_c() as clock:
         found = DIRECT["interval" if method == "interval" else "crown"](network, region)
         for programs in STEPS.get(method, ()):

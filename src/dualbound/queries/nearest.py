@@ -71,6 +71,12 @@ def nearest(
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
     problem = nearest_problem(network, x, criterion, norm=norm, region=region, cap=cap, mask=mask)
     engine = engine or automatic(problem)
+
+    def tell(phase: str) -> None:
+        if on_progress is not None:
+            on_progress(Progress(phase, None, 0.0, None, 0, 0.0))
+
+    engine.prepare(tell)
     with Clock(limits).catching_ctrl_c() as clock:
         incumbent = Incumbent(clock, on_progress)
         unstable = engine.search(problem, incumbent, gap)

@@ -6,6 +6,7 @@ optimum of a relaxation is tried as a witness; a better one shrinks the ball, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -41,8 +42,17 @@ class Columns(Engine):
             raise InvalidInput(f"There must be at least 1 thread, found {self.threads}.")
 
     def backend(self) -> Solver:
-        """HiGHS, for the linear programs of nodes and witnesses."""
+        """HiGHS, for the linear programs of witnesses."""
         return Highs()
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """See `Engine.prepare`: the search is compiled, which takes most of a minute, once."""
+        from dualbound.phases.compiled import is_kept
+        from dualbound.phases.tree import prepare
+
+        if not is_kept():
+            tell("compiling the search, this once")
+        prepare()
 
     @staticmethod
     def can(problem: NearestProblem) -> bool:

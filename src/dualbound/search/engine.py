@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,6 +35,9 @@ class Engine(ABC):
     @abstractmethod
     def backend(self) -> Solver:
         """What solves its programs."""
+
+    def prepare(self, tell: Callable[[str], None]) -> None:  # noqa: B027  # most need nothing
+        """Do what is needed once on a machine, before the clock starts; ``tell`` hears what."""
 
     @abstractmethod
     def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +22,7 @@ NOTABLE = 1e-3
 GROWTH = 1.5
 """From one ball to the next."""
 
-FREE = 12
-"""How many neurons may change their phase in a first look around the witness, and how many more in
-the next."""
-
-POLISHED = 0.2
+POLISHED = 1.0
 """For every node, how many optima of relaxations that are no witnesses yet may be polished."""
 
 
@@ -65,7 +60,6 @@ class ShrinkingBall(NearestRun):
             if not self._grow(radius, threads)[1]:
                 break
         if not proved and not self.finished:
-            self._look_nearby(threads)
             tree.shrink(self._room(self.radius))
             proved = self._let_grow(tree, self.radius)
         if not proved and not self.finished and not self.incumbent.clock.expired:
@@ -85,51 +79,13 @@ class ShrinkingBall(NearestRun):
             if proved or not self._again or self.incumbent.clock.expired or self.finished:
                 return tree, proved
 
-    def _look_nearby(self, threads: int) -> None:
-        """Look for a better witness where few neurons differ from the one at hand, then where more.
-
-        These trees prove nothing: all other neurons keep the phase that they have at the witness.
-        """
-        free = FREE
-        while self.incumbent.x is not None and not self.finished:
-            tree = self._tree_over(self.radius, threads, on_node=self._report)
-            if free >= tree.unstable or self.incumbent.clock.expired:
-                return
-            before = self.incumbent.value
-            low, high = tree.bounds
-            z = self._hidden(self.incumbent.x)
-            near = np.where((low < 0) & (high > 0), np.abs(z) / (high - low), np.inf)
-            kept = np.argsort(near)[free:]
-            low[kept[z[kept] > 0]] = 0.0
-            high[kept[z[kept] <= 0]] = 0.0
-            tree.confine(low, high)
-            self._tree, self._limit, self._counted = tree, self.radius, 0
-            complete = tree.run(DOUBT)
-            self.incumbent.nodes += tree.nodes
-            if not self.incumbent.value < before:
-                if not complete:
-                    return
-                free += FREE
-
-    def _hidden(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " h"]:
-        """The pre-activations of all neurons of the chain."""
-        chain, found = self.chain, []
-        values = x - self._reference
-        for k in range(len(chain.sizes) - 1):
-            values = chain.weight(k) @ values + chain.bias[chain.layer(k)]
-            found.append(values)
-            values = np.maximum(values, 0.0)
-        return np.concatenate(found)
-
-    def _tree_over(
-        self, radius: float, threads: int, on_node: Callable[[], None] | None = None
-    ) -> PhaseTree:
+    def _tree_over(self, radius: float, threads: int) -> PhaseTree:
         return PhaseTree(
             self.chain,
             self._room(radius),
             self.incumbent.clock,
             on_point=self._try,
-            on_node=on_node or self._tell,
+            on_node=self._tell,
             threads=threads,
         )
 
@@ -174,9 +130,6 @@ class ShrinkingBall(NearestRun):
         if self.incumbent.clock.seconds > self._told + 1.0:
             self._raise(steps=2)
             self._told = self.incumbent.clock.seconds
-        self._report()
-
-    def _report(self) -> None:
         self.incumbent.report(extra_nodes=self._tree.nodes - self._counted)
 
     def _raise(self, steps: int) -> None:
