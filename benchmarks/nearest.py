@@ -2,8 +2,9 @@
 
 For each embedded network the first correctly classified sample images, target (label + 5) mod 10,
 ratio 1.2, L1. *Ours* is the default engine. The *rival* is the papers' form: one program over the
-box, bounds by interval arithmetic, no starting witness. The two are interleaved in one process,
-one thread each. A run that hits its limit counts as the limit.
+box, bounds by interval arithmetic, no starting witness. The two are interleaved in one process;
+ours looks at nodes with as many threads as there are cores, HiGHS's branch and bound has one. A run
+that hits its limit counts as the limit.
 
 Every instance is appended to a CSV file as soon as it is known; a second run goes on after it.
 """
