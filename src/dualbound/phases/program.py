@@ -514,7 +514,7 @@ def tighten(chain, room, low, high, least, p, rho, pi, known, work):
     seen = np.empty((2, h))
     seen[0] = np.inf
     seen[1] = -np.inf
-    for layer in range(1, len(chain.sizes) - 1):
+    for layer in range(len(chain.sizes) - 1):
         start, stop = chain.starts[layer], chain.starts[layer] + chain.sizes[layer]
         fresh = True
         for i in range(start, stop):
