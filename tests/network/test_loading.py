@@ -30,6 +30,10 @@ def test_a_network_is_returned_as_it_is():
     assert load(SMALL) is SMALL
 
 
+CUT_SHORT = gzip.compress(dense(), mtime=0)[:-20]
+EMPTY = gzip.compress(b"", mtime=0)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -41,8 +45,8 @@ def test_a_network_is_returned_as_it_is():
         ("net.onnx", b"", r"net\.onnx: the file is empty"),
         ("net.onnx", b"hello", r"net\.onnx: these 5 bytes are not an ONNX model"),
         ("net.onnx.gz", b"hello", "is not a gzip file, or only part of one"),
-        ("net.onnx.gz", gzip.compress(dense(), mtime=0)[:-20], "is not a gzip file, or only part of one"),
-        ("net.onnx.gz", gzip.compress(b"", mtime=0), "the file is empty"),
+        ("net.onnx.gz", CUT_SHORT, "is not a gzip file, or only part of one"),
+        ("net.onnx.gz", EMPTY, "the file is empty"),
     ],
 )
 def test_a_file_that_is_not_a_model(tmp_path, name, content, message):

@@ -58,7 +58,7 @@ def forget_stale_code(folder: Path, sources: Path) -> bool:
 
 def is_kept() -> bool:
     """Whether machine code of this room was kept by an earlier process."""
-    return _folder is not None and any(_folder.glob("program.tighten-*.nbi"))
+    return _folder is not None and any(_folder.glob("solving.tighten-*.nbi"))
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""The linear relaxation of a node, solved, tightened and looked ahead in; see `phases.program`."""
+"""The linear relaxation of a node, solved, tightened and looked ahead in; see `phases.solving`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dualbound.phases import program, propagation
+from dualbound.phases import pricing, program, propagation, solving
 from dualbound.phases.chain import Chain, Room
 
 
@@ -108,7 +108,7 @@ class Relaxation:
         low: Float[np.ndarray, " h"],
         high: Float[np.ndarray, " h"],
         start: Relaxed | None = None,
-        precision: float = program.PRECISION,
+        precision: float = solving.PRECISION,
     ) -> Relaxed:
         """Solve the relaxation of one node as far as it takes to close it or to branch.
 
@@ -123,7 +123,7 @@ class Relaxation:
         self._face(low, high, start)
         goals, multipliers = np.zeros(len(p.goals)), np.zeros(h)
         leaning, move = np.zeros(h), np.zeros(len(p.direction))
-        most, moved = program.solve(
+        most, moved = solving.solve(
             self._chain, self._room, low, high, self._least, precision, p,
             goals, multipliers, leaning, move, self._work,
         )  # fmt: skip
@@ -145,7 +145,7 @@ class Relaxation:
         Returns:
             Whether anything is left of the node.
         """
-        return program.tighten(
+        return solving.tighten(
             self._chain, self._room, low, high, self._least, self._program,
             found.goals, found.neurons, found.known, self._work,
         )  # fmt: skip
@@ -164,7 +164,7 @@ class Relaxation:
         p = self._program
         self._face(low, high, start)
         found = np.zeros((len(candidates), 2))
-        program.ahead(self._chain, self._room, low, high, self._least, p, candidates, found)
+        solving.ahead(self._chain, self._room, low, high, self._least, p, candidates, found)
         program.mark(p)
         return found
 
@@ -178,4 +178,4 @@ class Relaxation:
         p.basic[:] = start.basic
         if not np.isfinite(self._room.budget) and np.any(start.goals):
             self.bound(low, high, start.goals, start.multipliers)
-            program.sift(self._room, p)
+            pricing.sift(self._room, p)

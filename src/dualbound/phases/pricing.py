@@ -1,0 +1,82 @@
+"""Which inputs have columns in a program: those whose moves pay, or might."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dualbound.phases.compiled import compiled
+from dualbound.phases.program import PRICED_AT_MOST, mark
+
+PRICED_AT_ONCE = 24
+"""How many inputs get columns in one round of pricing."""
+
+
+@compiled
+def sift(room, p):
+    """Fix the inputs of a box where the last direction wants them, but those it hardly moves."""
+    n = len(p.direction)
+    first = len(p.reduced) - 2 * n
+    mark(p)
+    gains = np.abs(p.direction) * (room.up + room.down)
+    for i in range(n):
+        if p.basic[first + i]:
+            gains[i] = -1.0
+    count = min(n, PRICED_AT_MOST)
+    last = np.partition(gains, count - 1)[count - 1]
+    p.counts[0] = 0
+    for i in range(n):
+        if gains[i] <= last and p.counts[0] < count:
+            p.moves[p.counts[0]] = i
+            p.counts[0] += 1
+            p.fixed[i] = 0.0
+        else:
+            p.fixed[i] = room.up[i] if p.direction[i] > 0.0 else -room.down[i]
+
+
+@compiled
+def price(room, p, worth):
+    """Give columns to the inputs that the last direction moves most; whether there are any."""
+    n = len(p.direction)
+    mark(p)
+    gains = np.zeros(2 * n)
+    if room.budget == np.inf:
+        for i in range(n):
+            best = room.up[i] if p.direction[i] > 0.0 else -room.down[i]
+            gains[i] = p.direction[i] * (best - p.fixed[i])
+    else:
+        if p.counts[0] + PRICED_AT_ONCE > len(p.moves):
+            _drop(p)
+        for i in range(n):
+            gains[i] = (p.direction[i] - worth) * room.up[i]
+            gains[n + i] = (-p.direction[i] - worth) * room.down[i]
+    for j in range(p.counts[0]):
+        gains[p.moves[j]] = 0.0
+    added = 0
+    while added < PRICED_AT_ONCE and p.counts[0] < len(p.moves):
+        best = np.argmax(gains)
+        if gains[best] <= 1e-12:
+            break
+        gains[best] = 0.0
+        p.moves[p.counts[0]] = best
+        if best < n:
+            p.fixed[best] = 0.0
+        p.counts[0] += 1
+        added += 1
+    return added > 0
+
+
+@compiled
+def _drop(p):
+    """Take the columns from those inputs of a ball that stay where they are."""
+    d, n = p.d, len(p.direction)
+    first = len(p.reduced) - 2 * n
+    used = p.basic.copy()
+    for j in range(d.shape[1]):
+        if d.raised[j]:
+            used[d.columns[j]] = True
+    kept = 0
+    for j in range(p.counts[0]):
+        if used[first + p.moves[j]]:
+            p.moves[kept] = p.moves[j]
+            kept += 1
+    p.counts[0] = kept
