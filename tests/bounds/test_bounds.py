@@ -11,7 +11,7 @@ import pytest
 from brute_force import Allowed, Tiny, exact_bounds, random_tiny
 from dualbound import Bounds, Box, L1Ball, Network, bounds, load, load_image
 from dualbound.bounds import METHODS, crown, interval
-from dualbound.errors import InvalidInput, SoundnessError
+from dualbound.errors import InvalidInput, SoundnessError, UnknownSolver
 from dualbound.region import Region
 from dualbound.tighten import Layerwise
 
@@ -199,3 +199,26 @@ def test_refusals() -> None:
         bounds(net, Box([-1.0], [1.0]), method="magic")
     with pytest.raises(InvalidInput, match="region has 2 inputs; the network reads 1"):
         bounds(net, Box([-1.0, 0.0], [1.0, 1.0]))
+    with pytest.raises(InvalidInput, match="at least 1 worker, found 0"):
+        bounds(net, Box([-1.0], [1.0]), method="crown", workers=0)
+    with pytest.raises(UnknownSolver, match="no solver 'magic'"):
+        bounds(net, Box([-1.0], [1.0]), method="crown", solver="magic")
+
+
+@pytest.mark.parametrize("method", ["lp", "milp", "exact"])
+def test_a_layer_that_a_limit_stopped_is_said_to_be_loose(method: str) -> None:
+    network, center = dnn2()
+    box = Box(0, 1).sized(network.input_size)
+    stopped = bounds(network, box, method=method, seconds_per_neuron=1e-9)
+    assert "logits" in stopped.loose
+    small = Box(center, center)
+    assert not bounds(network, small, method=method).loose
+
+
+@pytest.mark.parametrize("method", ["interval", "crown", "exact"])
+def test_a_range_too_large_for_float64(method: str) -> None:
+    net = Network.dense([[[1e5], [-1e5]], [[1e5, 1e5]], [[1.0]]], [[0.0, 0.0], [0.5], [0.0]])
+    with pytest.raises(InvalidInput, match="too large for float64"):
+        bounds(net, Box([-1e305], [1e305]), method=method)
+    large = bounds(net, Box([-1e200], [1e200]), method=method)  # products overflow, bounds do not
+    assert large.upper["affine3"][0] >= 1e210

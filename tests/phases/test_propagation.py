@@ -183,9 +183,7 @@ def test_an_error_in_a_callback_reaches_the_caller() -> None:
         tree.run()
 
 
-def test_what_is_no_chain_is_refused() -> None:
-    linear = Network.dense([np.eye(2)], [np.zeros(2)])
-    assert chain_of(linear, Box([0, 0], [1, 1]), np.zeros(2), np.eye(2), np.zeros(2)) is None
+def test_moves_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InvalidInput, match="from its start"):
         room_of(L1Ball(np.zeros(2), 1.0, Box([-1, -1], [1, 1])), np.ones(2))
 

@@ -193,7 +193,7 @@ def polish(
     A solver answers within its tolerance, and float32 rounds; a point that misses by it is pushed
     inside by solving again with the criterion tightened tenfold.
     """
-    for inside in (1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1):
+    for inside in (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1):
         found = closest_on_pattern(problem, pattern, solver, clock, inside=inside)
         if found is None or problem.reached(found.x):
             return found

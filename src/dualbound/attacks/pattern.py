@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from dualbound.attacks.problem import NearestProblem
+from dualbound.errors import SolverFailed
 from dualbound.limits import Clock
 from dualbound.milp import Program
 from dualbound.network.graph import Pattern, maps_on_pattern
@@ -53,11 +54,12 @@ def closest_on_pattern(
         solver: any that solves linear programs.
         clock: when to stop.
         linearised_at: the pattern whose affine map is used when no signs are kept.
-        inside: how far inside the criterion the point must be, relative to the size of the
-            criterion's rows; above the solver's tolerance, so that the point passes a replay.
+        inside: how far inside the criterion the point must be, in units of the input: every row is
+            scaled to a largest coefficient of 1, so that this is above the solver's tolerance.
 
     Returns:
-        The optimum, or None if no point of the pattern reaches the criterion.
+        The optimum. None if no point of the pattern reaches the criterion, or if the numbers are
+        beyond the solver: an attack does without.
     """
     signs = pattern if pattern is not None else linearised_at
     if signs is None:
@@ -66,7 +68,7 @@ def closest_on_pattern(
     maps = maps_on_pattern(network, signs)
     weight, bias = maps[network.output]
     a, b = problem.criterion.rows(network.output_size)
-    matrices, offsets = [a @ weight], [a @ bias - b - inside * (1 + np.abs(b))]
+    matrices, offsets = [a @ weight], [a @ bias - b]
     neurons: list[tuple[str, int]] = []
     for relu in network.relus if pattern is not None else ():
         weight, bias = maps[relu.reads[0]]
@@ -76,6 +78,12 @@ def closest_on_pattern(
         neurons += [(relu.name, j) for j in range(relu.size)]
     form = problem.norm.distance_form(problem.center, problem.box)
     stacked, offset = np.vstack(matrices), np.concatenate(offsets)
+    if not (np.isfinite(stacked).all() and np.isfinite(offset).all()):
+        return None
+    largest = np.abs(stacked).max(axis=1)
+    scale = np.where(largest > 0, largest, 1.0)
+    stacked, offset = stacked / scale[:, None], offset / scale
+    offset[: len(a)] -= inside
     rows = sp.vstack([sp.csr_array(stacked @ form.transform), form.rows], format="csr")
     lower = np.concatenate(
         [-(offset + stacked @ form.offset), np.full(len(form.row_upper), -np.inf)]
@@ -92,7 +100,10 @@ def closest_on_pattern(
         column_names=form.names,
         row_names=tuple(f"r{i}" for i in range(len(lower))),
     )
-    solution = solver.solve(program, clock)
+    try:
+        solution = solver.solve(program, clock)
+    except SolverFailed:
+        return None
     if solution.x is None:
         return None
     x = problem.box.project((form.offset + form.transform @ solution.x)[None])[0]

@@ -85,8 +85,16 @@ def maximum(
         directions: one row for each linear function to bound.
 
     Returns:
-        ``(k,)``, rounding included.
+        ``(k,)``, rounding included; infinite where float64 overflows.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _backward(network, region, bounds, name, directions)
+    return np.where(np.isnan(found), np.inf, found)
+
+
+def _backward(
+    network: Network, region: Region, bounds: Bounds, name: str, directions: np.ndarray
+) -> Float[np.ndarray, " k"]:
     carried: dict[str, np.ndarray] = {name: directions}
     total, size, terms = np.zeros(len(directions)), np.zeros(len(directions)), network.input_size
     for node in reversed(network.nodes):
@@ -120,5 +128,5 @@ def _through_relu(
     upper_slope = np.where(unstable, high / width, low >= 0)
     lower_slope = np.where(unstable, high > -low, low >= 0)
     positive, negative = np.maximum(coefficients, 0.0), np.minimum(coefficients, 0.0)
-    constant = positive @ np.where(unstable, -high * low / width, 0.0)
+    constant = positive @ np.where(unstable, upper_slope * -low, 0.0)
     return positive * upper_slope + negative * lower_slope, constant

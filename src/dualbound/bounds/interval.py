@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float
 
 from dualbound.bounds.layer_bounds import Bounds, magnitude, rounding
+from dualbound.errors import InvalidInput
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
 from dualbound.region import Region
 
@@ -37,20 +39,33 @@ def interval(network: Network, region: Region, known: Bounds | None = None) -> B
 
 def one_node(network: Network, region: Region, bounds: Bounds, node: Node) -> Bounds:
     """Interval bounds of one node, from those of the node that it reads."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = _ends(network, region, bounds, node)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise InvalidInput(
+            f"Node {node.name!r}: over this region its values, or the sums that they are, are too "
+            "large for float64. Choose a smaller range of inputs, or look at the weights."
+        )
+    return Bounds({node.name: low}, {node.name: high})
+
+
+def _ends(
+    network: Network, region: Region, bounds: Bounds, node: Node
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     match node.op:
         case Input():
-            low, high = region.lower, region.upper
-        case Affine(weight, bias) if node.reads[0] == network.input:
-            both = region.support(np.vstack([weight, -weight]))
-            slack = rounding(weight.shape[1]) * magnitude(network, region, bounds, node.name)
-            low, high = bias - both[len(bias) :] - slack, bias + both[: len(bias)] + slack
+            return region.lower, region.upper
         case Affine(weight, bias):
+            slack = rounding(weight.shape[1]) * magnitude(network, region, bounds, node.name)
+            if node.reads[0] == network.input:
+                both = region.support(np.vstack([weight, -weight]))
+                return bias - both[len(bias) :] - slack, bias + both[: len(bias)] + slack
             under, over = bounds.lower[node.reads[0]], bounds.upper[node.reads[0]]
             plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-            slack = rounding(weight.shape[1]) * magnitude(network, region, bounds, node.name)
-            low = plus @ under + minus @ over + bias - slack
-            high = plus @ over + minus @ under + bias + slack
+            return (
+                plus @ under + minus @ over + bias - slack,
+                plus @ over + minus @ under + bias + slack,
+            )
         case Relu():
-            low = np.maximum(bounds.lower[node.reads[0]], 0.0)
-            high = np.maximum(bounds.upper[node.reads[0]], 0.0)
-    return Bounds({node.name: low}, {node.name: high})
+            before = node.reads[0]
+            return np.maximum(bounds.lower[before], 0.0), np.maximum(bounds.upper[before], 0.0)

@@ -33,6 +33,10 @@ class Bounds:
 
     Bounds of several methods hold together: they `intersect`, they never replace one another.
 
+    Attributes:
+        lower, upper: by name of the node.
+        loose: nodes where a limit or rounding left a bound less tight than the method makes it.
+
     >>> loose = Bounds({"a": np.array([-1.0])}, {"a": np.array([2.0])})
     >>> tight = Bounds({"a": np.array([-3.0])}, {"a": np.array([1.0])})
     >>> both = loose.intersect(tight)
@@ -42,6 +46,7 @@ class Bounds:
 
     lower: Mapping[str, Float[np.ndarray, " _"]]
     upper: Mapping[str, Float[np.ndarray, " _"]]
+    loose: frozenset[str] = frozenset()
 
     def intersect(self, other: Bounds) -> Bounds:
         """The tighter of both, neuron by neuron.
@@ -59,7 +64,7 @@ class Bounds:
                 lower[name], upper[name] = np.minimum(low, high), np.maximum(low, high)
             else:
                 lower[name], upper[name] = other.lower[name], other.upper[name]
-        return Bounds(lower, upper)
+        return Bounds(lower, upper, self.loose | other.loose)
 
     def unstable(self, name: str) -> Bool[np.ndarray, " _"]:
         """Which neurons of a pre-activation can be on either side of 0."""

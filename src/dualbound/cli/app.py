@@ -116,6 +116,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _trace()
         return exit_codes.INTERNAL
     except (KeyboardInterrupt, typer.Abort):
+        say_error("Interrupted", "before there was anything to show.")
         return exit_codes.INTERRUPTED
     except (ReaderGone, SystemExit):  # the second is how rich and typer take a closed pipe
         silence()

@@ -20,7 +20,7 @@ from dualbound.cli.summaries import NORMS, table
 from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.network import Affine, Network
-from dualbound.region import Box, Region, norm_named
+from dualbound.region import Box, Norm, Region, norm_named
 
 
 def bounds(
@@ -63,7 +63,7 @@ def bounds(
     """Prove bounds on every neuron over a box, or over a ball around an image."""
     limits = Limits(time_limit)
     network = read_model(model)
-    region = _region(network, image, norm, radius, input_box(range_, network))
+    region = _region(network, image, norm_named(norm), radius, input_box(range_, network))
     clock = _LayerClock(network, method)
     with status_line(f"{method}: bounding {len(network.relus)} layers") as show:
 
@@ -83,7 +83,7 @@ def bounds(
             on_layer=layer_done,
         )
     seconds = clock.total
-    stopped = clock.finished < clock.expected or seconds >= (limits.seconds or np.inf)
+    stopped = bool(found.loose)
     layers = [_layer(network, found, name, clock.seconds.get(name)) for name in _rows(network)]
     if json:
         say_json(
@@ -136,7 +136,7 @@ class _LayerClock:
 
 
 def _region(
-    network: Network, image: str | None, norm: str, radius: float | None, box: Box
+    network: Network, image: str | None, norm: Norm, radius: float | None, box: Box
 ) -> Region:
     if (image is None) != (radius is None):
         raise InvalidInput("An image and --radius go together; without both, the box is looked at.")
@@ -151,7 +151,7 @@ def _region(
             f"[{box.lower[0]:g}, {box.upper[0]:g}]. Divide 8-bit pixels by 255, or give the range "
             "of the network's inputs by --range."
         )
-    return norm_named(norm).ball(center, radius, box)
+    return norm.ball(center, radius, box)
 
 
 def _rows(network: Network) -> list[str]:
@@ -193,7 +193,7 @@ def _show(title: str, layers: list[dict[str, Any]], seconds: float, *, stopped: 
                 "–" if layer[key] is None else f"{layer[key]:,}"
                 for key in ("neurons", "unstable", "always_on", "always_off")
             ),
-            f"{layer['mean_width']:.4f}",
+            f"{layer['mean_width']:{'.4f' if layer['mean_width'] < 1e8 else '.4g'}}",
             "–" if layer["seconds"] is None else f"{layer['seconds']:.2f}",
         )
     unstable = sum(layer["unstable"] or 0 for layer in layers)

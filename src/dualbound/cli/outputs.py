@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dualbound.errors import OutputError
+from dualbound.files import refused, write_whole
 
 
 def writable(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
@@ -28,7 +29,7 @@ def writable(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
         if not there:
             path.unlink()
     except OSError as error:
-        raise OutputError(_refused(path, error)) from error
+        raise OutputError(refused(path, error)) from error
 
 
 def save_array(path: Path, x: np.ndarray) -> None:
@@ -39,14 +40,4 @@ def save_array(path: Path, x: np.ndarray) -> None:
     """
     held = io.BytesIO()
     np.save(held, x)
-    try:
-        path.write_bytes(held.getvalue())
-    except OSError as error:
-        raise OutputError(_refused(path, error)) from error
-
-
-def _refused(path: Path, error: OSError) -> str:
-    return (
-        f"{path} cannot be written: {error.strerror or error}. Name a file in a folder that "
-        "exists and that you may write to."
-    )
+    write_whole(path, held.getvalue())

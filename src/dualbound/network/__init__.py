@@ -9,7 +9,6 @@ from dualbound.network.graph import (
     Pattern,
     Relu,
     Source,
-    fold,
     maps_on_pattern,
     pattern_at,
 )
@@ -31,7 +30,6 @@ __all__ = [
     "Replay",
     "Replayer",
     "Source",
-    "fold",
     "load",
     "maps_on_pattern",
     "pattern_at",

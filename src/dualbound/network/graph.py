@@ -1,8 +1,8 @@
 """The network: an immutable directed acyclic graph of named nodes, evaluated in float64.
 
 Every node's value is a *flat* vector; reshape and flatten change no number and no order, so they
-vanish when a file is read. What is left are affine maps and rectifiers. A node that reads an
-affine node which itself reads an affine node is folded into one map (`fold`).
+vanish when a file is read. What is left are affine maps and rectifiers, and no affine node reads
+another: two in a row are one map.
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ class Source:
 class Network:
     """A trained network as a graph in topological order, ending in logits.
 
+    Affine maps in a row are folded into one, and nodes that the output does not depend on are
+    dropped.
+
     Attributes:
         nodes: the first is the `Input`; each reads only earlier ones.
         input_shape: as the user sees it, without the batch axis.
@@ -122,6 +125,7 @@ class Network:
             )
         if self.output not in seen:
             raise InvalidModel(f"The output {self.output!r} is not a node of the network.")
+        object.__setattr__(self, "nodes", _folded(self.nodes, self.output))
 
     @classmethod
     def dense(
@@ -243,11 +247,11 @@ class Network:
         """The part of the network that ends in the node ``name``; no file answers as it does."""
         if name == self.output:
             return self
-        return replace(self, nodes=_ancestors(self.nodes, name), output=name, source=None)
+        return replace(self, output=name, source=None)
 
 
-def fold(nodes: Iterable[Node], output: str) -> tuple[Node, ...]:
-    """Fold every affine node into the affine nodes that read it; drop what nobody reads.
+def _folded(nodes: tuple[Node, ...], output: str) -> tuple[Node, ...]:
+    """Every affine node folded into the affine nodes that read it, without what nobody reads.
 
     Folding multiplies weights in float64. It never changes the function, only its rounding.
     """
@@ -256,9 +260,11 @@ def fold(nodes: Iterable[Node], output: str) -> tuple[Node, ...]:
         if isinstance(node.op, Affine):
             before = folded[node.reads[0]]
             if isinstance(before.op, Affine):
-                weight = node.op.weight @ before.op.weight
-                bias = node.op.weight @ before.op.bias + node.op.bias
+                with np.errstate(over="ignore", invalid="ignore"):
+                    weight = node.op.weight @ before.op.weight
+                    bias = node.op.weight @ before.op.bias + node.op.bias
                 node = replace(node, op=Affine(weight, bias), reads=before.reads)
+                _check_sizes(node, [before.op.weight.shape[1]])
         folded[node.name] = node
     return _ancestors(tuple(folded.values()), output)
 

@@ -11,7 +11,8 @@ import onnx
 from jaxtyping import Float
 from onnx import helper, numpy_helper
 
-from dualbound.errors import InvalidInput, InvalidModel, OutputError
+from dualbound.errors import InvalidInput, InvalidModel
+from dualbound.files import write_whole
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
 
 _OPSET = 17
@@ -121,7 +122,4 @@ def _unused(name: str, taken: set[str]) -> str:
 
 def _write(model: bytes, path: Path) -> None:
     data = gzip.compress(model, mtime=0) if path.suffix.lower() == ".gz" else model
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_whole(path, data)

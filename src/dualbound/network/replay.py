@@ -96,7 +96,8 @@ class Replayer:
         answers = np.empty((len(rows), self._size))
         for row, answer in zip(rows, answers, strict=True):
             try:
-                fed = row.reshape(self._file.shape).astype(self._file.dtype)
+                with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there
+                    fed = row.reshape(self._file.shape).astype(self._file.dtype)
                 [value] = session.run([tensor], {self._file.input: fed})
             except Exception as error:
                 raise InvalidModel(

@@ -75,7 +75,8 @@ def chain_of(
         sides: of the goals, ``(k,)``.
 
     Returns:
-        The chain, or None if the graph branches or has no rectifier.
+        The chain, or None if the graph branches. Without a rectifier it gets a layer of them that
+        are active everywhere, so there is no kind of chain without neurons.
     """
     maps: list[tuple[np.ndarray, np.ndarray]] = []
     pending = True  # whether an affine map is due before the next rectifier
@@ -94,8 +95,10 @@ def chain_of(
         return None
     if pending:
         maps.append((np.eye(network.output_size), np.zeros(network.output_size)))
-    if len(maps) < 2:
-        return None
+    if len(maps) == 1:
+        weight, bias = maps[0]
+        shift = 2 * _magnitudes(maps, region, reference)[0][0]
+        maps = [(weight, bias + shift), (np.eye(len(bias)), -shift)]
     weight, bias = maps.pop()
     magnitudes, reach = _magnitudes(maps, region, reference)
     magnitudes.append(np.abs(rows) @ (np.abs(weight) @ reach + np.abs(bias)) + np.abs(sides))

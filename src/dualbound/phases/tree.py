@@ -124,12 +124,19 @@ class PhaseTree:
     def shrink(self, room: Room) -> None:
         """Look at a smaller room from now on."""
         self.room = room
-        self._rooms += 1
+        self._look_anew()
 
     def raise_least(self, least: float) -> None:
         """Be content to prove less from now on."""
         self.least = max(self.least, least)
-        self._rooms += 1
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        with self._changed:
+            self._rooms += 1
+            for node in self._stuck:
+                heapq.heappush(self._open, node)
+            self._stuck.clear()
 
     def stop(self) -> None:
         """End `run` as soon as the nodes in hand are done."""
@@ -226,7 +233,8 @@ class PhaseTree:
             self.nodes += 1
             self.programs += programs
             if children is None:
-                (self._open if self._ended else self._stuck).append(node)
+                again = self._ended or node.room != self._rooms
+                (self._open if again else self._stuck).append(node)
             for child in children or ():
                 heapq.heappush(self._open, child)
             self._changed.notify_all()

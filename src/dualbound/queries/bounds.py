@@ -12,6 +12,7 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.region import Region
+from dualbound.solvers import solver_named
 from dualbound.tighten import Layerwise
 
 METHODS = ("interval", "crown", "lp", "milp", "exact")
@@ -49,7 +50,8 @@ def bounds(
         on_layer: told of every layer that ``lp``, ``milp`` or ``exact`` has finished.
 
     Returns:
-        Bounds of every node.
+        Bounds of every node. ``loose`` names the layers where a limit, Ctrl-C or rounding left some
+        that are not as tight as the method makes them; all of them hold.
 
     Raises:
         InvalidInput: an unknown method, or an option that makes no sense.
@@ -67,6 +69,8 @@ def bounds(
         raise InvalidInput(
             f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
         )
+    Layerwise(seconds_per_neuron=seconds_per_neuron, workers=workers)
+    solver_named(solver)
     if method == "exact":
         from dualbound.phases.tree import prepare
 

@@ -80,7 +80,10 @@ class Box(Region):
         if cap is not None:
             allowed = np.minimum(allowed, _per_input(cap, center.size, "cap"))
             if np.isnan(allowed).any() or np.any(allowed < 0):
-                raise InvalidInput("A cap is how far an input may move: it must be at least 0.")
+                raise InvalidInput(
+                    "A cap is how far an input may move: a number of at least 0 for all inputs, or "
+                    f"one for each; found {np.asarray(cap).min()}."
+                )
         if mask is not None:
             allowed = np.where(_per_input(mask, center.size, "mask") != 0, allowed, 0.0)
         frozen = allowed == 0

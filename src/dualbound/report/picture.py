@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.errors import InvalidInput, OutputError
+from dualbound.files import write_whole
 from dualbound.queries import Answer, Status
 
 if TYPE_CHECKING:
@@ -66,10 +67,7 @@ def save_picture(
     _caption(figure, answer, model)
     held = io.BytesIO()
     figure.savefig(held, format=path.suffix.lower()[1:], dpi=200, facecolor="white")
-    try:
-        path.write_bytes(held.getvalue())
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    write_whole(path, held.getvalue())
 
 
 def as_image(x: np.ndarray) -> np.ndarray | None:

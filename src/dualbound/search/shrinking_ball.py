@@ -64,8 +64,8 @@ class ShrinkingBall(NearestRun):
             proved = self._let_grow(tree, self.radius)
         if not proved and not self.finished and not self.incumbent.clock.expired:
             self.incumbent.note = (
-                "what is left open lies within rounding: there the criterion is reached or missed "
-                "by less than its numbers can tell"
+                "what is left open could neither be excluded nor turned into a nearer witness: "
+                "there the criterion is reached or missed by about as much as rounding"
             )
 
     def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:

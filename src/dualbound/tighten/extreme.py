@@ -23,8 +23,10 @@ def maximum(
     direction: Float[np.ndarray, " m"],
     clock: Clock,
     starts: Float[np.ndarray, "k n"],
-) -> float:
-    """A proved upper bound on ``direction·output`` over a region; exact unless the clock stops it.
+) -> tuple[float, bool]:
+    """A proved upper bound on ``direction·output`` over a region, and whether it is exact.
+
+    It is unless the clock stops the search, or rounding leaves it no more to prove.
 
     Args:
         network: a plain chain that ends in the node of interest.
@@ -75,8 +77,8 @@ def maximum(
         low=low,
         high=high,
     )
-    tree.run()
-    return max(tree.most, tree.least)
+    exact = tree.run()
+    return max(tree.most, tree.least), exact
 
 
 def _flat(network: Network, chain: Chain, bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from dualbound.bounds import Bounds, crown
-from dualbound.bounds.layer_bounds import rounding
+from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock, Limits
 from dualbound.milp import Program, encode, lagrangian_bound
 from dualbound.network.graph import Affine, Network
 from dualbound.region import Region
-from dualbound.solvers import Can, Solver, solver_named
+from dualbound.solvers import Can, Solver, Stop, solver_named
 from dualbound.tighten.extreme import maximum
 from dualbound.tighten.processes import finished, shared_among
 
@@ -31,6 +30,9 @@ STARTS = 8
 
 MILP_SLACK = 1e-6
 """Relative slack by which a mixed-integer dual bound is relaxed: the solver's tolerance."""
+
+CANCELLED_SLACK = 1e-7
+"""The same for the magnitudes of a neuron's terms, which may cancel."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +93,27 @@ class Layerwise:
             on_layer: told of every finished layer.
 
         Returns:
-            Bounds at least as tight as those known.
+            Bounds at least as tight as those known; ``loose`` names the layers where a limit, or
+            rounding, stopped this method.
 
         **Trusts**, for ``lp``, float64 sums only: bounds are recomputed from the multipliers. For
         ``exact`` also; for ``milp``, the solver's dual bound within its tolerance.
         """
         clock = clock or Clock()
-        bounds = crown(network, region, known)
+        bounds = replace(crown(network, region, known), loose=frozenset())
         for node in network.nodes:
             if not isinstance(node.op, Affine) or node.reads[0] == network.input:
                 continue  # Over the region itself the support function is exact.
             chosen = np.arange(node.size)
             if self.only_unstable:
                 chosen = np.flatnonzero(bounds.unstable(node.name))
-            if clock.expired or not len(chosen):
+            if not len(chosen):
+                continue
+            if clock.expired:
+                bounds = replace(bounds, loose=bounds.loose | {node.name})
                 continue
             layer = self._by_phases if self.method == "exact" else self._by_programs
-            low, high = layer(network, region, bounds, node.name, chosen, clock)
-            bounds = bounds.intersect(Bounds({node.name: low}, {node.name: high}))
+            bounds = bounds.intersect(layer(network, region, bounds, node.name, chosen, clock))
             bounds = crown(network, region, bounds)
             if on_layer is not None:
                 on_layer(node.name, bounds)
@@ -122,7 +127,7 @@ class Layerwise:
         name: str,
         chosen: np.ndarray,
         clock: Clock,
-    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    ) -> Bounds:
         part = network.up_to(name)
         mixed = self.method == "milp"
         encoding = encode(part, region.linear_form(), bounds, integer=mixed)
@@ -131,26 +136,23 @@ class Layerwise:
         costs = [value.costs(int(j), program.shape[1]) for j in chosen]
         signed = [sign * cost for cost in costs for sign in (1.0, -1.0)]
         limit = self.seconds_per_neuron
-        found = np.array(
-            _minima(program, signed, limit, solver_named(self.solver), self.workers, clock)
-        ).reshape(-1, 2)
+        solved = _minima(program, signed, limit, solver_named(self.solver), self.workers, clock)
+        found = np.array([bound for bound, _ in solved]).reshape(-1, 2)
         if np.any(found == np.inf):
             raise SoundnessError(
                 f"Node {name!r}: the solver claims that the region has no points, but it has. "
                 "No figure of this run can be trusted; please report it."
             )
-        low, high = bounds.lower[name].copy(), bounds.upper[name].copy()
         below, above = found[:, 0] + value.constant[chosen], value.constant[chosen] - found[:, 1]
-        if mixed:
-            below = below - MILP_SLACK * (1 + abs(below))
-            above = above + MILP_SLACK * (1 + abs(above))
         slack = rounding(max(program.shape)) * (
             abs(below) + abs(above) + abs(value.constant[chosen])
         )
-        below, above = below - slack, above + slack
-        low[chosen] = np.maximum(low[chosen], below)
-        high[chosen] = np.minimum(high[chosen], above)
-        return low, high  # Whether they contradict each other is for `Bounds.intersect` to say.
+        if mixed:
+            slack += MILP_SLACK * (1 + np.maximum(abs(below), abs(above)))
+            slack += CANCELLED_SLACK * magnitude(network, region, bounds, name)[chosen]
+        return _narrowed(
+            bounds, name, chosen, below - slack, above + slack, all(whole for _, whole in solved)
+        )
 
     def _by_phases(
         self,
@@ -160,27 +162,38 @@ class Layerwise:
         name: str,
         chosen: np.ndarray,
         clock: Clock,
-    ) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    ) -> Bounds:
         part = network.up_to(name)
         starts = region.sample(np.random.default_rng(0), STARTS)
 
-        def ask(neuron: int, sign: float) -> float:
+        def ask(neuron: int, sign: float) -> tuple[float, bool]:
             if clock.expired:
-                return np.inf
+                return np.inf, False
             limit = self.seconds_per_neuron
             mine = clock if limit is None else clock.within(limit)
             direction = sign * np.eye(part.output_size)[neuron]
             return maximum(part, region, bounds, direction, mine, starts)
 
         with ThreadPoolExecutor(self.workers) as pool:
-            above = [pool.submit(ask, int(j), 1.0) for j in chosen]
-            below = [pool.submit(ask, int(j), -1.0) for j in chosen]
-            high_found = np.array([job.result() for job in above])
-            low_found = -np.array([job.result() for job in below])
-        low, high = bounds.lower[name].copy(), bounds.upper[name].copy()
-        low[chosen] = np.maximum(low[chosen], low_found)
-        high[chosen] = np.minimum(high[chosen], high_found)
-        return low, high
+            jobs = [pool.submit(ask, int(j), sign) for j in chosen for sign in (1.0, -1.0)]
+            solved = [job.result() for job in jobs]
+        found = np.array([bound for bound, _ in solved]).reshape(-1, 2)
+        return _narrowed(
+            bounds, name, chosen, -found[:, 1], found[:, 0], all(whole for _, whole in solved)
+        )
+
+
+def _narrowed(
+    bounds: Bounds, name: str, chosen: np.ndarray, low: np.ndarray, high: np.ndarray, whole: bool
+) -> Bounds:
+    """One node's bounds with those of some neurons narrowed, if they are narrower.
+
+    Whether they contradict each other is for `Bounds.intersect` to say.
+    """
+    lower, upper = bounds.lower[name].copy(), bounds.upper[name].copy()
+    lower[chosen] = np.maximum(lower[chosen], low)
+    upper[chosen] = np.minimum(upper[chosen], high)
+    return Bounds({name: lower}, {name: upper}, frozenset() if whole else frozenset({name}))
 
 
 def _minima(
@@ -190,19 +203,19 @@ def _minima(
     solver: Solver,
     workers: int,
     clock: Clock,
-) -> list[float]:
-    """A proved lower bound for each cost; minus infinity where the clock left none."""
+) -> list[tuple[float, bool]]:
+    """See `minima`; minus infinity where the clock left no time."""
     if workers == 1 or len(costs) <= 2:
         return minima(program, costs, seconds, solver, clock)
     with shared_among(workers) as submit:
         left = clock.remaining
         jobs = [submit(_in_worker, program, [cost], seconds, solver, left) for cost in costs]
-        return [finished(job, clock, otherwise=[-np.inf])[0] for job in jobs]
+        return [finished(job, clock, otherwise=[(-np.inf, False)])[0] for job in jobs]
 
 
 def _in_worker(
     program: Program, costs: list[np.ndarray], seconds: float | None, solver: Solver, left: float
-) -> list[float]:
+) -> list[tuple[float, bool]]:
     clock = Clock(Limits(left) if 0 < left < np.inf else None)
     return minima(program, costs, seconds, solver, clock)
 
@@ -213,20 +226,24 @@ def minima(
     seconds: float | None,
     solver: Solver,
     clock: Clock,
-) -> list[float]:
-    """Minimise each cost over one program, which is loaded once; a proved bound for each."""
+) -> list[tuple[float, bool]]:
+    """Minimise each cost over one program, which is loaded once.
+
+    Returns:
+        For each a proved lower bound, and whether the solver went all the way.
+    """
     session = solver.open(program)
-    found = []
+    found: list[tuple[float, bool]] = []
     for cost in costs:
         if clock.expired:
-            found.append(-np.inf)
+            found.append((-np.inf, False))
             continue
         part = clock if seconds is None else clock.within(seconds)
         solution = session.solve(part, cost=cost)
-        if program.is_mixed_integer:
-            found.append(-np.inf if solution.bound is None else solution.bound)
-        elif solution.row_duals is None:
-            found.append(-np.inf)
-        else:
-            found.append(lagrangian_bound(program, solution.row_duals, cost))
+        bound = -np.inf
+        if program.is_mixed_integer and solution.bound is not None:
+            bound = solution.bound
+        elif not program.is_mixed_integer and solution.row_duals is not None:
+            bound = lagrangian_bound(program, solution.row_duals, cost)
+        found.append((bound, solution.stop in (Stop.OPTIMAL, Stop.INFEASIBLE)))
     return found
