@@ -77,7 +77,7 @@ def extremes(
     known: Known,
 ) -> list[tuple[float, bool, float]]:
     """Bound, whether it is exact, and seconds of each largest and (negated) smallest output."""
-    starts = region.sample(np.random.default_rng(0), 8)
+    starts = region.sample(np.random.default_rng(0), 64)
 
     def extreme(question: tuple[int, int]) -> tuple[float, bool, float]:
         i, side = question

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,15 +51,20 @@ def demo(
         say(outputs_table(before.outputs, found.outputs, before.label, found.label), "")
         save_picture(save_image, image.pixels, answer, model=MODEL)
         say(Text.assemble("The picture is in ", (str(save_image), "bold"), "."))
-    command = f"dualbound nearest {MODEL} {IMAGE} --target {target} --ratio {RATIO:g}"
-    say(
-        Text.assemble(
-            "\nTry next:\n",
-            f"  {command} --json\n",
-            f"  dualbound nearest {MODEL} sample:2 --target 6 --norm linf --save-image 6.png\n",
-            f"  dualbound bounds {MODEL} {IMAGE} --norm linf --radius 0.02 --method lp\n",
-            "  dualbound info dnn5\n",
-            "  dualbound nearest --help",
-        )
+    next_ones = (
+        f"nearest {MODEL} {IMAGE} --target {target} --ratio {RATIO:g} --json",
+        f"nearest {MODEL} sample:2 --target 6 --norm linf --save-image 6.png",
+        f"bounds {MODEL} {IMAGE} --norm linf --radius 0.02 --method lp",
+        "info dnn5",
+        "nearest --help",
     )
+    program = _program()
+    say("\nTry next:", *(f"  {program} {words}" for words in next_ones))
     return exit_codes.OF_STATUS[answer.status]
+
+
+def _program() -> str:
+    """How the user would call this program again."""
+    if shutil.which("dualbound") or Path(sys.argv[0]).stem != "dualbound":
+        return "dualbound"
+    return os.path.relpath(sys.argv[0])

@@ -11,6 +11,7 @@ from dualbound.network.graph import (
     Source,
     maps_on_pattern,
     pattern_at,
+    slopes,
 )
 from dualbound.network.loading import load
 from dualbound.network.onnx_reader import read_onnx
@@ -36,6 +37,7 @@ __all__ = [
     "read_onnx",
     "read_torch",
     "replay",
+    "slopes",
     "twin",
     "write_onnx",
 ]

@@ -296,6 +296,33 @@ def _check_sizes(node: Node, read: list[int]) -> None:
         raise InvalidModel(f"Node {node.name!r} of size {node.size} cannot read sizes {read}.")
 
 
+def slopes(
+    network: Network, x: Float[np.ndarray, "batch n"], direction: Float[np.ndarray, " m"]
+) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
+    """``direction·output`` at every row of ``x``, and its gradient on the row's own pattern.
+
+    >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
+    >>> slopes(net, np.array([[3.0, 1.0], [0.0, 1.0]]), np.array([0.0, 1.0]))
+    (array([-4.,  1.]), array([[-2.,  2.],
+           [-0.,  0.]]))
+    """
+    values = network.values(x)
+    carried = {network.output: np.broadcast_to(direction, (len(x), direction.size))}
+    for node in reversed(network.nodes[1:]):
+        slope = carried.pop(node.name, None)
+        if slope is None:
+            continue
+        match node.op:
+            case Affine(weight, _):
+                passed = slope @ weight
+            case Relu():
+                passed = slope * (values[node.reads[0]] > 0)
+        before = node.reads[0]
+        carried[before] = carried[before] + passed if before in carried else passed
+    none = np.zeros(x.shape)  # of an output that no input reaches
+    return values[network.output] @ direction, carried.get(network.input, none)
+
+
 Pattern = dict[str, Bool[np.ndarray, " k"]]
 """For every rectifier node, which of its neurons are active."""
 

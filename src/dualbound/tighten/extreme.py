@@ -8,7 +8,7 @@ from jaxtyping import Float
 from dualbound.bounds import Bounds
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
-from dualbound.network.graph import Network, maps_on_pattern, pattern_at
+from dualbound.network.graph import Network, pattern_at, slopes
 from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Region
 
@@ -50,7 +50,7 @@ def maximum(
             "Exact bounds without a solver are for plain chains of affine maps and rectifiers, and "
             "this network is none; use the method milp."
         )
-    reached = max(_climb(network, region, direction, x) for x in starts)
+    reached = _climb(network, region, direction, starts)
     low, high = _flat(network, chain, bounds)
 
     def beyond(value: float) -> float:
@@ -64,7 +64,7 @@ def maximum(
         if key in patterns:
             return
         patterns.add(key)
-        value = _climb(network, region, direction, x)
+        value = _climb(network, region, direction, x[None])
         if beyond(value) > tree.least:
             tree.raise_least(beyond(value))
 
@@ -91,15 +91,17 @@ def _climb(
     network: Network,
     region: Region,
     direction: Float[np.ndarray, " m"],
-    x: Float[np.ndarray, " n"],
+    x: Float[np.ndarray, "k n"],
 ) -> float:
-    """The value at a point, or further along its patterns: on each the function is linear."""
-    best = float(direction @ network(x))
+    """The best value at some points, or further along their patterns: on each it is linear."""
+    x, best = x.copy(), np.full(len(x), -np.inf)
+    rising = np.arange(len(x))
     for _ in range(20):
-        weight, _ = maps_on_pattern(network, pattern_at(network, x))[network.output]
-        x = region.maximiser((direction @ weight)[None])[0]
-        value = float(direction @ network(x))
-        if not value > best + 1e-9 * (1 + abs(best)):
+        value, slope = slopes(network, x[rising], direction)
+        better = value > best[rising] + 1e-9 * (1 + np.abs(value))
+        best[rising] = np.maximum(best[rising], value)
+        rising = rising[better]
+        if not len(rising):
             break
-        best = value
-    return best
+        x[rising] = region.maximiser(slope[better])
+    return float(best.max())

@@ -25,7 +25,7 @@ from dualbound.solvers import Can, Solver, Stop, solver_named
 from dualbound.tighten.extreme import maximum
 from dualbound.tighten.processes import finished, shared_among
 
-STARTS = 8
+STARTS = 64
 """Points of the region that the search for a neuron's extreme climbs from."""
 
 MILP_SLACK = 1e-6
