@@ -222,3 +222,10 @@ def test_a_range_too_large_for_float64(method: str) -> None:
         bounds(net, Box([-1e305], [1e305]), method=method)
     large = bounds(net, Box([-1e200], [1e200]), method=method)  # products overflow, bounds do not
     assert large.upper["affine3"][0] >= 1e210
+
+
+def test_exact_bounds_of_a_trained_network_are_closed() -> None:
+    """A relaxation's optimum is often the best point of a pattern that was climbed before."""
+    part = load("dnn1").up_to("layer2")
+    found = bounds(part, Box(0, 1).sized(part.input_size), method="exact", workers=2)
+    assert not found.loose

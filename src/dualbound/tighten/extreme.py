@@ -61,10 +61,11 @@ def maximum(
     def look(move: Float[np.ndarray, " n"]) -> None:
         x = region.project((reference + move)[None])[0]
         key = b"".join(np.packbits(on).tobytes() for on in pattern_at(network, x).values())
-        if key in patterns:
-            return
-        patterns.add(key)
-        value = _climb(network, region, direction, x[None])
+        # A pattern is climbed once; its point counts each time, for it may be the pattern's best.
+        value = float(direction @ network(x))
+        if key not in patterns:
+            patterns.add(key)
+            value = max(value, _climb(network, region, direction, x[None]))
         if beyond(value) > tree.least:
             tree.raise_least(beyond(value))
 
