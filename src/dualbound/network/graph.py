@@ -302,9 +302,9 @@ def slopes(
     """``direction·output`` at every row of ``x``, and its gradient on the row's own pattern.
 
     >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
-    >>> slopes(net, np.array([[3.0, 1.0], [0.0, 1.0]]), np.array([0.0, 1.0]))
-    (array([-4.,  1.]), array([[-2.,  2.],
-           [-0.,  0.]]))
+    >>> slopes(net, np.array([[3.0, 1.0], [1.0, 1.0]]), np.array([0.0, 1.0]))
+    (array([-4.,  0.]), array([[-2.,  2.],
+           [-2.,  2.]]))
     """
     values = network.values(x)
     carried = {network.output: np.broadcast_to(direction, (len(x), direction.size))}
