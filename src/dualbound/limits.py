@@ -19,6 +19,9 @@ from types import FrameType
 
 from dualbound.errors import InvalidInput
 
+ONE_WISH = 1.0
+"""Seconds in which several interrupt signals count as one."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -41,6 +44,13 @@ class Limits:
             )
 
 
+@dataclass
+class _Interruption:
+    """When somebody asked to stop: shared by a clock and the clocks of its parts."""
+
+    at: float = math.inf
+
+
 class Clock:
     """A running limit: seconds since the start, seconds left, and whether to stop now.
 
@@ -56,7 +66,7 @@ class Clock:
         self._start = time.perf_counter()
         seconds = limits.seconds if limits else None
         self._end = math.inf if seconds is None else self._start + seconds
-        self._interrupted = threading.Event()
+        self._interrupted = _Interruption()
 
     @property
     def seconds(self) -> float:
@@ -71,7 +81,7 @@ class Clock:
     @property
     def interrupted(self) -> bool:
         """Whether somebody asked to stop."""
-        return self._interrupted.is_set()
+        return self._interrupted.at < math.inf
 
     @property
     def expired(self) -> bool:
@@ -80,7 +90,7 @@ class Clock:
 
     def interrupt(self) -> None:
         """Ask the work to end at its next look at the clock."""
-        self._interrupted.set()
+        self._interrupted.at = min(self._interrupted.at, time.perf_counter())
 
     def within(self, seconds: float) -> Clock:
         """A clock for a part of the work: at most ``seconds``, never beyond this clock."""
@@ -91,18 +101,21 @@ class Clock:
 
     @contextmanager
     def catching_ctrl_c(self) -> Iterator[Clock]:
-        """Turn the first Ctrl-C into `interrupt`; a second one raises `KeyboardInterrupt`.
+        """Turn the first Ctrl-C into `interrupt`; one well after it raises `KeyboardInterrupt`.
 
-        Outside the main thread signals cannot be caught, and the clock runs without them.
+        What follows within `ONE_WISH` seconds is the same wish: some shells and supervisors send
+        the signal to a process and to its group. Outside the main thread signals cannot be
+        caught, and the clock runs without them.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
 
         def stop(signum: int, frame: FrameType | None) -> None:
-            if self.interrupted:
+            if not self.interrupted:
+                self.interrupt()
+            elif time.perf_counter() - self._interrupted.at > ONE_WISH:
                 raise KeyboardInterrupt
-            self.interrupt()
 
         previous = signal.signal(signal.SIGINT, stop)
         try:

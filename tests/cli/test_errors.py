@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from cli.conftest import Cli
 from dualbound import queries
 from dualbound.data import networks
 from dualbound.errors import SolverFailed, SoundnessError
+from dualbound.limits import Clock
 
 ASK = ("nearest", "dnn1", "sample:4", "--target", 9)
 
@@ -242,12 +244,13 @@ class TestFaultsOfOurOwn:
         assert run([str(argument) for argument in ASK]) == 70
         assert "Traceback" in capsys.readouterr().err
 
-    def test_ctrl_c_outside_a_query_is_quiet(
+    def test_ctrl_c_before_there_is_an_answer_says_so(
         self, cli: Cli, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(queries, "classify", _raising(KeyboardInterrupt()))
         outcome = cli("classify", "dnn1", "sample:0")
-        assert (outcome.code, outcome.out, outcome.err) == (130, "", "")
+        assert (outcome.code, outcome.out) == (130, "")
+        assert "before there was anything to show" in outcome.err
 
 
 class TestStopping:
@@ -272,6 +275,22 @@ class TestStopping:
         assert code == 3
         assert json.loads(out)["status"] == "stopped"
         assert "Traceback" not in err
+
+    def test_a_signal_sent_twice_at_once_is_one_wish(self) -> None:
+        clock = Clock()
+        with clock.catching_ctrl_c():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        assert clock.interrupted
+
+    def test_ctrl_c_again_later_gives_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("dualbound.limits.ONE_WISH", 0.0)
+        clock = Clock()
+        with clock.catching_ctrl_c():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
 
     def test_a_time_limit_reports_both_ends(self, cli: Cli) -> None:
         outcome = cli(

@@ -89,7 +89,7 @@ def maximum(
     """
     with np.errstate(over="ignore", invalid="ignore"):
         found = _backward(network, region, bounds, name, directions)
-    return np.where(np.isnan(found), np.inf, found)
+    return np.where(np.isfinite(found), found, np.inf)
 
 
 def _backward(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -34,6 +35,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Interrupted(Exception):
+    """Ctrl-C before there was an answer to keep. Some versions of typer swallow its own name."""
+
+
+def _interruptible(command: Callable[..., object]) -> Callable[..., object]:
+    @functools.wraps(command)
+    def run(**options: object) -> object:
+        try:
+            return command(**options)
+        except KeyboardInterrupt as stopped:
+            raise _Interrupted from stopped
+
+    return run
 
 
 def _version(wanted: bool) -> bool:
@@ -90,7 +106,7 @@ for command, lines in (
         ],
     ),
 ):
-    app.command(epilog=examples(*lines))(command)
+    app.command(epilog=examples(*lines))(_interruptible(command))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -115,7 +131,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return exit_codes.BAD_INPUT
         _trace()
         return exit_codes.INTERNAL
-    except (KeyboardInterrupt, typer.Abort):
+    except (_Interrupted, KeyboardInterrupt, typer.Abort):
         say_error("Interrupted", "before there was anything to show.")
         return exit_codes.INTERRUPTED
     except (ReaderGone, SystemExit):  # the second is how rich and typer take a closed pipe
