@@ -8,7 +8,7 @@ patterns agree about every value). What holds on all polytopes that are not empt
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -232,7 +232,7 @@ def exact_bounds(tiny: Tiny, allowed: Allowed) -> list[tuple[np.ndarray, np.ndar
     return found
 
 
-def random_tiny(rng: np.random.Generator) -> Tiny:
+def random_tiny(rng: np.random.Generator, outputs: int | None = None) -> Tiny:
     """2-4 inputs, 1-3 hidden layers of 1-4 neurons, 2-3 outputs, and now and then a nasty trait.
 
     Traits: a final rectifier, a dead neuron, a duplicated neuron, a neuron of zeros, and small
@@ -241,6 +241,8 @@ def random_tiny(rng: np.random.Generator) -> Tiny:
     hidden = rng.integers(1, 4)
     width = 5 - hidden  # At most 4, 6 or 6 neurons: the patterns are all enumerated.
     sizes = [rng.integers(2, 5), *rng.integers(1, width + 1, hidden), rng.integers(2, 4)]
+    if outputs is not None:
+        sizes[-1] = outputs
     if rng.random() < 0.1:
         sizes[1:-1] = rng.integers(3, 5, min(hidden, 2)).tolist()
     if rng.random() < 0.25:
@@ -292,8 +294,13 @@ class Case:
         """Of the nearest input that gets the wish; infinity if none does."""
         return nearest_distance(self.tiny, self.center, self.wish, self.norm, *self.room)
 
+    def distance_to_any(self, targets: Sequence[int]) -> float:
+        """Of the nearest input that gets the wish for one of some targets."""
+        wishes = [self.wish._replace(target=target) for target in targets]
+        return min(replace(self, wish=wish).distance() for wish in wishes)
 
-def random_case(seed: int) -> Case:
+
+def random_case(seed: int, outputs: int | None = None) -> Case:
     """Four in five have an answer: others are drawn until a random point gets its wish."""
     rng = np.random.default_rng(seed)
     norm = str(rng.choice(["l1", "linf"]))
@@ -301,7 +308,7 @@ def random_case(seed: int) -> Case:
     ratio = float(rng.choice([1.05, 1.2, 2.0])) if by_ratio else None
     margin = None if by_ratio else float(rng.choice([1e-4, 0.01, 0.3]))
     for _ in range(60):
-        tiny = random_tiny(rng)
+        tiny = random_tiny(rng, outputs)
         n = tiny.inputs
         lower, upper = np.zeros(n), np.ones(n)
         if rng.random() < 0.3:

@@ -9,7 +9,7 @@
 
 from dualbound.attacks import Linearised
 from dualbound.bounds import Bounds
-from dualbound.criterion import Criterion, Targeted
+from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted
 from dualbound.data.images import Image, load_image
 from dualbound.errors import DualboundError
 from dualbound.limits import Limits
@@ -26,6 +26,7 @@ __all__ = [
     "Answer",
     "Bounds",
     "Box",
+    "Class",
     "Classification",
     "Columns",
     "Criterion",
@@ -37,11 +38,14 @@ __all__ = [
     "Linearised",
     "Milp",
     "Network",
+    "OneOf",
     "Progress",
     "Region",
+    "RunnerUp",
     "Scip",
     "Status",
     "Targeted",
+    "Untargeted",
     "Witness",
     "bounds",
     "classify",

@@ -132,6 +132,47 @@ class TestNearest:
         assert values == pytest.approx([values[0]] * 4, rel=2e-4)
 
 
+class TestCriteria:
+    @pytest.mark.parametrize(
+        ("options", "labels", "goal"),
+        [
+            (("--any",), set(range(10)) - {7}, "any other label"),
+            (("--targets", "2,3, 9"), {2, 3, 9}, "label 2, 3 or 9"),
+            (("--targets", "2"), {2}, "label 2"),
+            (("--confusion",), {3}, "label 3"),
+        ],
+    )
+    def test_each_is_answered_in_words_and_in_json(
+        self, cli: Cli, options: tuple[str, ...], labels: set[int], goal: str
+    ) -> None:
+        ask = ("nearest", "dnn1", "sample:0", *options, "--margin", 0.01)
+        answer = json.loads(cli(*ask, "--json").out)
+        assert answer["status"] == "optimal"
+        assert answer["label_before"] == 7
+        assert answer["label_after"] in labels
+        assert answer["target"] == answer["label_after"]
+        assert answer["criterion"] == f"{goal}, margin 0.01"
+        words = cli(*ask).out
+        assert f"reaches {goal}.\n" in words
+        assert f"{goal}, margin 0.01, nearest in L1" in words
+
+    def test_repair_ends_with_the_right_label(self, cli: Cli, tmp_path: Path) -> None:
+        ask = ("nearest", "dnn1", "sample:8", "--repair", 5, "--json")
+        answer = json.loads(cli(*ask, "--save-image", tmp_path / "a.svg").out)
+        assert (answer["label_before"], answer["label_after"], answer["target"]) == (4, 5, 5)
+        assert answer["criterion"] == "the right label 5, margin 0.0001"
+        assert answer["status"] == "optimal"
+
+    def test_a_union_that_nothing_reaches_has_no_label(self, cli: Cli, tiny: Path) -> None:
+        ask = ("nearest", tiny / "tiny.onnx", tiny / "point.csv", "--any", "--cap", 0.001)
+        outcome = cli(*ask, "--json")
+        answer = json.loads(outcome.out)
+        assert (outcome.code, answer["status"], answer["target"]) == (1, "infeasible", None)
+        assert cli(*ask).out.startswith(
+            "PROVED INFEASIBLE: no allowed input reaches any other label."
+        )
+
+
 class TestOtherCommands:
     def test_info_tells_of_an_embedded_network(self, cli: Cli) -> None:
         record = json.loads(cli("info", "dnn1", "--json").out)

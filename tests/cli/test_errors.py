@@ -158,6 +158,39 @@ class TestOptions:
         refused(cli, *ASK, "--solver", "scip", message=r'pip install "dualbound\[scip\]"')
 
 
+class TestCriteria:
+    """Sample 4 is a 4 and answered so; sample 8 is a 5 and answered 4."""
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ((), "Say what the network shall answer: --target LABEL, --any, --targets"),
+            (("--any", "--confusion"), "--any and --confusion ask different.*give one of --targ"),
+            (("--target", 3, "--any"), "--target and --any ask different questions"),
+            (("--target", 3, "--targets", "1,2"), "--target and --targets ask different"),
+            (("--target", 3, "--repair", 5), "--target and --repair ask different"),
+            (("--repair", 3, "--confusion"), "--repair and --confusion ask different"),
+            (("--targets", "1,4"), "already answers 4 for this input; choose another"),
+            (("--targets", "1,10"), "Target 10 is out of range.*0 to 9"),
+            (("--targets", "1,2,1"), "Label 1 is named more than once"),
+            (("--targets", ""), "Name at least one label"),
+            (("--targets", ","), "Name at least one label"),
+            (("--targets", "1;2"), "labels with commas between, such as 1,4,7; found '1;2'"),
+            (("--repair", 4), "already answers 4 for this input: there is nothing to repair"),
+            (("--repair", 11), "Target 11 is out of range"),
+            (("--any", "--ratio", 1), "above 1, found 1"),
+            (("--any", "--ratio", 1.2, "--margin", 0.1), "ratio or a margin, not both"),
+            (("--targets", "1,2", "--margin", 0), "above 0"),
+            (("--repair", 5, "--margin", -1), "above 0"),
+            (("--confusion", "--ratio", 0.5), "above 1, found 0.5"),
+        ],
+    )
+    def test_what_cannot_be_asked(
+        self, cli: Cli, options: tuple[object, ...], message: str
+    ) -> None:
+        refused(cli, "nearest", "dnn1", "sample:4", *options, message=message)
+
+
 class TestOutputs:
     @pytest.mark.parametrize("option", ["--save-image", "--witness"])
     def test_unwritable_files_are_refused_before_the_search(

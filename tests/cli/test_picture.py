@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dualbound.criterion import Untargeted
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.queries import Answer, Stats, Status, Witness
 from dualbound.report import save_picture
@@ -25,6 +26,7 @@ def answered(after: np.ndarray | None) -> Answer:
         0.5 if witness else None,
         witness,
         0,
+        criterion=Untargeted(present=0),
         stats=Stats(1.0, {}, 0, None, "milp margin", "highs"),
     )
 

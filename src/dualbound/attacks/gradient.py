@@ -1,8 +1,9 @@
 r"""Attacks by gradient: FGSM and PGD over any region, batched, in torch.
 
-The loss is the criterion's own slack, the smallest ``A·o - b``; an attack ascends it and stays in
-the region. Goodfellow, Shlens, Szegedy, *Explaining and harnessing adversarial examples*, 2015
-(FGSM); Madry et al., *Towards deep learning models resistant to adversarial attacks*, 2018 (PGD).
+The loss is the criterion's own slack, the smallest ``A·o - b`` of its best alternative; an attack
+ascends it and stays in the region. Goodfellow, Shlens, Szegedy, *Explaining and harnessing
+adversarial examples*, 2015 (FGSM); Madry et al., *Towards deep learning models resistant to
+adversarial attacks*, 2018 (PGD).
 """
 
 from __future__ import annotations
@@ -50,9 +51,14 @@ class SlackGradient:
         self._dtype = dtype or torch.float32
         self._device = device
         self._module = twin(network, dtype=self._dtype, device=device)
-        a, b = criterion.rows(network.output_size)
-        self._a = torch.as_tensor(a, dtype=self._dtype, device=device)
-        self._b = torch.as_tensor(b, dtype=self._dtype, device=device)
+        rows = [
+            one.rows(network.output_size) for one in criterion.alternatives(network.output_size)
+        ]
+        self._sizes = [len(b) for _, b in rows]
+        self._a, self._b = (
+            torch.as_tensor(np.concatenate(part), dtype=self._dtype, device=device)
+            for part in zip(*rows, strict=True)
+        )
 
     def __call__(
         self, x: Float[np.ndarray, "batch n"]
@@ -76,10 +82,12 @@ class SlackGradient:
         points = torch.as_tensor(x, dtype=self._dtype, device=self._device).requires_grad_()
         slacks = self._module(points) @ self._a.T - self._b
         # A soft minimum ascends on all rows that are nearly worst; the minimum alone zigzags.
-        soft = -torch.logsumexp(-slacks, dim=1)
-        (gradient,) = torch.autograd.grad(soft.sum(), points)
+        alternatives = slacks.split(self._sizes, dim=1)
+        soft = torch.stack([-torch.logsumexp(-one, dim=1) for one in alternatives])
+        (gradient,) = torch.autograd.grad(soft.max(dim=0).values.sum(), points)
+        hard = torch.stack([one.min(dim=1).values for one in alternatives])
         return (
-            slacks.min(dim=1).values.detach().cpu().numpy().astype(float),
+            hard.max(dim=0).values.detach().cpu().numpy().astype(float),
             gradient.cpu().numpy().astype(float),
         )
 

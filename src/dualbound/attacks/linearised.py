@@ -117,6 +117,7 @@ class Linearised:
         self, problem: NearestProblem, start: Float[np.ndarray, " n"], solver: Solver, clock: Clock
     ) -> PatternOptimum | None:
         """Descend from a start, or else jump first; out of time, what is there counts as it is."""
+        problem = problem.narrowed(start)
         found = None if clock.expired else self.descend(problem, start, solver, clock)
         reached = self._jump(problem, start, solver, clock) if found is None else None
         if reached is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -52,6 +52,10 @@ class NearestProblem:
     def distance(self, x: Float[np.ndarray, "*b n"]) -> np.ndarray:
         """From the centre."""
         return self.norm.distance(x, self.center)
+
+    def narrowed(self, x: Float[np.ndarray, " n"]) -> NearestProblem:
+        """The same with the one alternative of the criterion that ``x`` is closest to reaching."""
+        return replace(self, criterion=self.criterion.closest(self.network(x)))
 
     def evaluations(self, x: Float[np.ndarray, " n"]) -> tuple[Evaluation, ...]:
         """The outputs at ``x`` in float64, and by onnxruntime on the file as given."""

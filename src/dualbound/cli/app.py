@@ -65,6 +65,7 @@ def _version(wanted: bool) -> bool:
     epilog=examples(
         "dualbound demo",
         "dualbound nearest dnn1 sample:0 --target 2 --ratio 1.2",
+        "dualbound nearest dnn1 sample:0 --any",
         "dualbound bounds dnn1 --method lp",
     ),
 )
@@ -94,6 +95,10 @@ for command, lines in (
             "dualbound nearest dnn1 sample:0 --target 2",
             "dualbound nearest dnn1 sample:0 -t 2 --ratio 1.2 --save-image adversary.png",
             "dualbound nearest dnn1 sample:0 -t 2 --norm linf --time-limit 60 --json",
+            "dualbound nearest dnn1 sample:0 --any --ratio 1.2",
+            "dualbound nearest dnn1 sample:0 --targets 2,3,9",
+            "dualbound nearest dnn1 sample:8 --repair 5",
+            "dualbound nearest dnn1 sample:0 --confusion",
             "dualbound nearest model.onnx digit.png -t 3 --cap 0.2 --witness found.npy",
         ],
     ),

@@ -45,7 +45,7 @@ def demo(
     )
     with watching("attack") as on_progress:
         answer = dualbound.nearest(network, image.pixels, criterion, on_progress=on_progress)
-    say(headline(answer, criterion), listing(answer_rows(answer, criterion, image, MODEL)), "")
+    say(headline(answer), listing(answer_rows(answer, image, MODEL)), "")
     if answer.witness is not None:
         found = answer.witness
         say(outputs_table(before.outputs, found.outputs, before.label, found.label), "")

@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from dualbound import queries
-from dualbound.cli import exit_codes, options
+from dualbound.cli import criteria, exit_codes, options
 from dualbound.cli.inputs import input_box, read_image, read_mask, read_model
 from dualbound.cli.outputs import save_array, writable
 from dualbound.cli.progress import watching
 from dualbound.cli.records import about, answer_record, numbers
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import answer_rows, headline, listing
-from dualbound.criterion import Targeted
 from dualbound.data.images import Image
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.limits import Limits
@@ -30,24 +29,13 @@ INLINE = "inline"
 def nearest(
     model: options.ModelName,
     image: options.ImageName,
-    target: Annotated[
-        int,
-        typer.Option("--target", "-t", metavar="LABEL", help="What the network shall answer."),
-    ],
-    ratio: Annotated[
-        float | None,
-        typer.Option(
-            metavar="R",
-            help="Its output is R times every other one, and positive.",
-            show_default=False,
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            metavar="M", help="Its output is M above every other one.", show_default="0.0001"
-        ),
-    ] = None,
+    target: criteria.TargetLabel = None,
+    any_: criteria.AnyOther = False,
+    targets: criteria.TargetLabels = None,
+    repair: criteria.RepairLabel = None,
+    confusion: criteria.Confusion = False,
+    ratio: criteria.Ratio = None,
+    margin: criteria.Margin = None,
     norm: options.NormName = "l1",
     cap: Annotated[
         float | None,
@@ -119,14 +107,24 @@ def nearest(
         ),
     ] = None,
 ) -> int:
-    """Find the nearest input that the network answers with LABEL, and prove that none is nearer.
+    """Find the nearest input that the network answers as asked, and prove that none is nearer.
+
+    One of --target, --any, --targets, --repair and --confusion says what is asked.
 
     Ctrl-C and the time limit stop with the best answer so far.
 
     Exit codes: 0 proved; 1 proved that there is none; 2 bad usage or bad input;
     3 stopped with the answer open.
     """
-    criterion = Targeted(target, ratio=ratio, margin=margin)
+    criterion = criteria.criterion_asked(
+        target=target,
+        any_=any_,
+        targets=targets,
+        repair=repair,
+        confusion=confusion,
+        ratio=ratio,
+        margin=margin,
+    )
     how = _engine(engine, threads, strategy=strategy, solver=solver, formulation=formulation)
     limits = Limits(time_limit)
     _check_outputs(witness, save_image, json=json)
@@ -154,12 +152,12 @@ def nearest(
         place = witness if witness in saved else None
         say_json(
             about("nearest", model, network)
-            | answer_record(answer, criterion, image=image, witness=inline or place)
+            | answer_record(answer, image=image, witness=inline or place)
         )
     else:
-        rows = answer_rows(answer, criterion, start, model)
+        rows = answer_rows(answer, start, model)
         rows += [("saved", ", ".join(saved))] if saved else []
-        say(headline(answer, criterion), listing(rows))
+        say(headline(answer), listing(rows))
     if failed:
         raise OutputError(" ".join(failed))
     return exit_codes.OF_STATUS[answer.status]

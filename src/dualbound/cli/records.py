@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from dualbound.criterion import Targeted
+from dualbound.criterion import Class, Targeted
 from dualbound.network import Network
 from dualbound.queries import Answer
 
@@ -25,7 +25,6 @@ def about(query: str, model: str, network: Network) -> dict[str, object]:
 
 def answer_record(
     answer: Answer,
-    criterion: Targeted,
     *,
     image: str,
     witness: str | list[float] | None,
@@ -40,8 +39,8 @@ def answer_record(
         "gap": answer.gap,
         "label_before": answer.label_before,
         "label_after": None if found is None else found.label,
-        "target": criterion.target,
-        "criterion": str(criterion),
+        "target": _target(answer),
+        "criterion": str(answer.criterion),
         "replayed": found is not None,
         "seconds": answer.stats.seconds,
         "engine": answer.stats.engine,
@@ -52,6 +51,15 @@ def answer_record(
         "image": image,
         "note": answer.note or None,
     }
+
+
+def _target(answer: Answer) -> int | None:
+    """The label asked for; of several, the one reached."""
+    match answer.criterion:
+        case Targeted(target=label) | Class(label=label):
+            return label
+        case _:
+            return None if answer.witness is None else answer.witness.label
 
 
 def finite(value: float | None) -> float | None:

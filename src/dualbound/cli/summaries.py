@@ -8,7 +8,6 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from dualbound.criterion import Targeted
 from dualbound.data.images import Image
 from dualbound.queries import Answer, Status
 from dualbound.report import CHANGED
@@ -49,10 +48,10 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
-def headline(answer: Answer, criterion: Targeted) -> Text:
+def headline(answer: Answer) -> Text:
     """How the question ended, in one sentence."""
     norm, bound = NORMS.get(answer.norm, answer.norm), answer.bound
-    goal = f"label {criterion.target}"
+    goal = answer.criterion.goal
     match answer.status:
         case Status.OPTIMAL:
             said = "PROVED OPTIMAL", f"nothing closer than {rounded_down(bound)} reaches {goal}."
@@ -73,12 +72,10 @@ def headline(answer: Answer, criterion: Targeted) -> Text:
     return Text.assemble((said[0], _STYLES[answer.status]), ": ", said[1])
 
 
-def answer_rows(
-    answer: Answer, criterion: Targeted, image: Image, model: str
-) -> list[tuple[str, str]]:
+def answer_rows(answer: Answer, image: Image, model: str) -> list[tuple[str, str]]:
     """What there is to know about an answer: a word and a line each."""
     norm, stats, found = NORMS.get(answer.norm, answer.norm), answer.stats, answer.witness
-    rows = [("asked", f"{image.name} on {model}: {criterion}, nearest in {norm}")]
+    rows = [("asked", f"{image.name} on {model}: {answer.criterion}, nearest in {norm}")]
     if found is None:
         rows.append(("label", f"{answer.label_before} before"))
     else:

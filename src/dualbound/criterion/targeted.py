@@ -22,6 +22,18 @@ from dualbound.errors import InvalidCriterion
 DEFAULT_MARGIN = 1e-4
 """Larger than any solver's tolerance and than float32's rounding of usual logits."""
 
+FLOOR = 1e-3
+"""With a ratio, the least output of the target."""
+
+
+def how_clearly(ratio: float | None, margin: float | None) -> str:
+    """In words, by how much a label must win.
+
+    >>> how_clearly(1.2, None), how_clearly(None, None)
+    ('ratio 1.2', 'margin 0.0001')
+    """
+    return f"margin {margin or DEFAULT_MARGIN:g}" if ratio is None else f"ratio {ratio:g}"
+
 
 @dataclass(frozen=True)
 class Targeted(Criterion):
@@ -46,7 +58,7 @@ class Targeted(Criterion):
     target: int
     ratio: float | None = None
     margin: float | None = None
-    floor: float = 1e-3
+    floor: float = FLOOR
 
     def __post_init__(self) -> None:
         if self.ratio is not None and self.margin is not None:
@@ -64,9 +76,22 @@ class Targeted(Criterion):
             raise InvalidCriterion(f"The floor must be above 0, found {self.floor}.")
 
     def __str__(self) -> str:
-        if self.ratio is not None:
-            return f"label {self.target}, ratio {self.ratio:g}"
-        return f"label {self.target}, margin {self.margin or DEFAULT_MARGIN:g}"
+        return f"{self.goal}, {how_clearly(self.ratio, self.margin)}"
+
+    @property
+    def goal(self) -> str:
+        """Such as ``label 2``."""
+        return f"label {self.target}"
+
+    def at(self, outputs: Float[np.ndarray, " m"]) -> Criterion:
+        """The same; the present label must be another."""
+        self.check(len(outputs), int(np.argmax(outputs)))
+        return self
+
+    def alternatives(self, outputs: int) -> tuple[Targeted, ...]:
+        """It alone."""
+        self.check(outputs)
+        return (self,)
 
     def rows(self, outputs: int) -> tuple[Float[np.ndarray, "k m"], Float[np.ndarray, " k"]]:
         """One row for each other label, and with a ratio one for the floor."""
@@ -88,7 +113,11 @@ class Targeted(Criterion):
         return bool(np.all(outputs[self.target] > others))
 
     def check(self, outputs: int, present: int | None = None) -> None:
-        """The target must be one of at least two outputs, and not the present label."""
+        """The target must be one of at least two outputs, and not the present label.
+
+        Raises:
+            InvalidCriterion: it is not.
+        """
         if outputs < 2:
             raise InvalidCriterion(
                 f"A targeted criterion needs a classifier; the network has {outputs} output."

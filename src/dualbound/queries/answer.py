@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.criterion import Criterion
+
 
 class Status(enum.Enum):
     """How a query ended."""
@@ -91,6 +93,7 @@ class Answer:
         label_before: the network's answer for the unchanged input.
         note: why a witness was refused, or how the search was ended; empty when there is nothing
             to say.
+        criterion: what was asked, for this input: an `Untargeted` one with the present label.
         stats: how it was reached.
     """
 
@@ -102,4 +105,5 @@ class Answer:
     witness: Witness | None
     label_before: int
     note: str = ""
+    criterion: Criterion = field(kw_only=True)
     stats: Stats = field(repr=False, kw_only=True)

@@ -15,7 +15,7 @@ from dualbound.network import Network
 from dualbound.queries.answer import Answer, Stats, Status, Witness
 from dualbound.queries.replay import Refused, replayed
 from dualbound.region import Box, Norm, norm_named
-from dualbound.search import Engine, Incumbent, Progress, automatic, relative_gap
+from dualbound.search import Engine, Incumbent, Progress, automatic, relative_gap, search_all
 
 DEFAULT_GAP = 1e-4
 
@@ -39,7 +39,7 @@ def nearest(
     Args:
         network: from `dualbound.load`.
         x: the input to start from, in the network's input shape or flat, in the user's units.
-        criterion: what to reach, such as ``Targeted(4, ratio=1.2)``.
+        criterion: what to reach: `Targeted`, `Untargeted`, `OneOf`, `Class` (repair), `RunnerUp`.
         norm: ``"l1"`` (sum of changes) or ``"linf"`` (largest change).
         region: the inputs allowed; ``Box(0, 1)`` when not given.
         cap: how far each input may move, one number or one for each.
@@ -55,7 +55,7 @@ def nearest(
 
     Raises:
         InvalidInput: ``x`` does not fit the network or the region, or an option makes no sense.
-        InvalidCriterion: the target is out of range or is the present label.
+        InvalidCriterion: a label is out of range, or is the present one.
         SolverNotInstalled: the solver's package is missing.
         SoundnessError: a witness contradicts a proof.
 
@@ -79,7 +79,7 @@ def nearest(
     engine.prepare(tell)
     with Clock(limits).catching_ctrl_c() as clock:
         incumbent = Incumbent(clock, on_progress)
-        unstable = engine.search(problem, incumbent, gap)
+        unstable = search_all(engine, problem, incumbent, gap)
     witness, note = _witness(problem, incumbent)
     ended = "interrupted" if clock.interrupted else ""
     note = "; ".join(part for part in (note, incumbent.note, ended) if part)
@@ -96,6 +96,7 @@ def nearest(
         witness=witness,
         label_before=int(np.argmax(network(problem.center))),
         note=note,
+        criterion=problem.criterion,
         stats=Stats(
             seconds=clock.seconds,
             phases=dict(incumbent.seconds),
@@ -128,9 +129,12 @@ def nearest_problem(
             f"{box.upper[at]:g}]. Images are expected in [0, 1]: divide 8-bit pixels by 255, or "
             "pass the region in which the network's inputs live."
         )
-    criterion.check(network.output_size, int(np.argmax(network(center))))
     return NearestProblem(
-        network, center, criterion, norm_named(norm), box.within(center, cap=cap, mask=mask)
+        network,
+        center,
+        criterion.at(network(center)),
+        norm_named(norm),
+        box.within(center, cap=cap, mask=mask),
     )
 
 

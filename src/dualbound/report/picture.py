@@ -192,10 +192,10 @@ def _caption(figure: Figure, answer: Answer, model: str) -> None:
     bound = f"{math.floor(answer.bound * 1e4) / 1e4:.4f}"
     of = f" of {model}" if model else ""
     if answer.status is Status.OPTIMAL:
-        proof = f"proved: no input within {bound} reaches label {found.label}"
+        proof = f"proved: no input within {bound} reaches {answer.criterion.goal}"
         head = f"From {answer.label_before} to {found.label}: the nearest adversary{of}"
     else:
-        proof = f"proved so far: no input within {bound} reaches label {found.label}"
+        proof = f"proved so far: no input within {bound} reaches {answer.criterion.goal}"
         head = f"From {answer.label_before} to {found.label}: the best adversary so far{of}"
     figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
     line = f"{norm} distance {found.distance:.4f}   ·   {proof}"

@@ -5,5 +5,15 @@ from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 from dualbound.search.milp import Milp
+from dualbound.search.several import search_all
 
-__all__ = ["Columns", "Engine", "Incumbent", "Milp", "Progress", "automatic", "relative_gap"]
+__all__ = [
+    "Columns",
+    "Engine",
+    "Incumbent",
+    "Milp",
+    "Progress",
+    "automatic",
+    "relative_gap",
+    "search_all",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dualbound.attacks import NearestProblem
 from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
@@ -10,4 +12,5 @@ from dualbound.search.milp import Milp
 
 def automatic(problem: NearestProblem) -> Engine:
     """`Columns` where it knows the network, else `Milp`."""
-    return Columns() if Columns.can(problem) else Milp()
+    alternative = problem.criterion.alternatives(problem.network.output_size)[0]
+    return Columns() if Columns.can(replace(problem, criterion=alternative)) else Milp()

@@ -7,7 +7,7 @@ optimum of a relaxation is tried as a witness; a better one shrinks the ball, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from dualbound.attacks import Linearised, NearestProblem
@@ -40,6 +40,10 @@ class Columns(Engine):
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise InvalidInput(f"There must be at least 1 thread, found {self.threads}.")
+
+    def without_attack(self) -> Columns:
+        """See `Engine.without_attack`."""
+        return replace(self, attack=None)
 
     def backend(self) -> Solver:
         """HiGHS, for the linear programs of witnesses."""

@@ -25,9 +25,11 @@ class Engine(ABC):
 
     Attributes:
         name: as on the command line.
+        attack: how the first witness is found; None starts without one.
     """
 
     name: ClassVar[str]
+    attack: Linearised | None
 
     def __str__(self) -> str:
         return self.name
@@ -35,6 +37,10 @@ class Engine(ABC):
     @abstractmethod
     def backend(self) -> Solver:
         """What solves its programs."""
+
+    @abstractmethod
+    def without_attack(self) -> Engine:
+        """The same for a question that has a witness already."""
 
     def prepare(self, tell: Callable[[str], None]) -> None:  # noqa: B027  # most need nothing
         """Do what is needed once on a machine, before the clock starts; ``tell`` hears what."""

@@ -10,7 +10,7 @@ that the fast way is checked against, and as the form of the papers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -69,6 +69,10 @@ class Milp(Engine):
 
     def __str__(self) -> str:
         return f"{self.name} {self.strategy}"
+
+    def without_attack(self) -> Milp:
+        """See `Engine.without_attack`."""
+        return replace(self, attack=None)
 
     def backend(self) -> Solver:
         """The solver chosen."""

@@ -1,0 +1,209 @@
+"""A criterion that is a union: one search for each alternative, one witness and cutoff for all.
+
+The nearest input that reaches a union is the nearest of those that reach its alternatives. The
+best witness found for any of them is the cutoff of every other; an alternative that CROWN excludes
+from the ball of that radius is never opened. Nothing nearer reaches the union than the *least* of
+what is proved for its alternatives, each of which therefore keeps a bound of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from dualbound.attacks import NearestProblem
+from dualbound.bounds import crown
+from dualbound.limits import Clock
+from dualbound.search.engine import Engine, NearestRun
+from dualbound.search.incumbent import Incumbent, Progress, relative_gap
+
+
+def search_all(
+    engine: Engine, problem: NearestProblem, incumbent: Incumbent, gap: float
+) -> int | None:
+    """Search every alternative of a problem's criterion until the gap of their union is closed.
+
+    Args:
+        engine: what searches one alternative.
+        problem: what is asked.
+        incumbent: of the union; see `Engine.search`.
+        gap: relative gap that counts as closed.
+
+    Returns:
+        How many neurons were unstable when a proof began, at most; None if none did.
+
+    **Trusts** what the engine trusts.
+    """
+    alternatives = problem.criterion.alternatives(problem.network.output_size)
+    parts = [_Part(replace(problem, criterion=one)) for one in alternatives]
+    if len(parts) == 1:
+        return engine.search(parts[0].problem, incumbent, gap)
+    run = _Several(engine, problem, incumbent, gap, parts)
+    run.search()
+    incumbent.enter("done")
+    return run.unstable
+
+
+@dataclass
+class _Part:
+    """One alternative.
+
+    Attributes:
+        problem: with this alternative as its criterion.
+        bound: proved for it alone.
+        most: upper bound of its slack over the last ball that CROWN looked at.
+        tried: the cutoff under which a search of it ended by itself, whatever it left open; None
+            if none did.
+    """
+
+    problem: NearestProblem
+    bound: float = 0.0
+    most: float = np.inf
+    tried: float | None = None
+
+
+@dataclass
+class _Several:
+    """The search of a union.
+
+    Attributes:
+        unstable: see `search_all`.
+    """
+
+    engine: Engine
+    problem: NearestProblem
+    incumbent: Incumbent
+    gap: float
+    parts: list[_Part]
+    unstable: int | None = field(default=None, init=False)
+
+    def search(self) -> None:
+        """Bounds by CROWN and one attack for all; then what they leave open, one after another."""
+        known = self.incumbent
+        known.enter("bounds")
+        self._exclude_growing_balls()
+        if self.engine.attack is not None:
+            known.enter("attack")
+            x = self.engine.attack(self.problem, self.engine.backend(), known.clock)
+            if x is not None:
+                known.improve(x, float(self.problem.distance(x)))
+        known.enter("bounds")
+        self._exclude()
+        while (left := self._open()) and not known.clock.expired:
+            for k, part in enumerate(left):
+                if self._is_open(part):
+                    # An alternative that takes long leaves the others their share of the time.
+                    self._open_one(part, known.clock.remaining / (len(left) - k))
+
+    def _exclude_growing_balls(self) -> None:
+        """Raise every alternative's bound as far as CROWN can, in steps of 2."""
+        whole = self._run_of(self.problem, 0.0)
+        nearest = self.problem.norm.reach(self.problem.center, self.problem.box)[0]
+        for part in self.parts:
+            part.bound = nearest
+        radius = max(nearest, whole.furthest / 1024)
+        while radius < whole.furthest and not self.incumbent.clock.expired:
+            if not self._exclude(radius):
+                return
+            radius *= 2
+
+    def _exclude(self, radius: float | None = None) -> bool:
+        """Ask CROWN about a ball, that of the cutoff if none is named; whether it excludes any."""
+        whole = self._run_of(self.problem, 0.0)
+        radius = whole.radius if radius is None else radius
+        region = whole.ball(radius)
+        bounds = crown(self.problem.network, region)
+        excluded = False
+        for part in self.parts:
+            run = self._run_of(part.problem, part.bound)
+            part.most = run.most(region, bounds)
+            if part.most < 0:
+                run.excluded(radius)
+                part.bound, excluded = run.incumbent.bound, True
+        self._raise()
+        return excluded
+
+    def _open(self) -> list[_Part]:
+        """What is not closed, the most promising first."""
+        x = self.incumbent.x
+        outputs = None if x is None else self.problem.network(x)
+
+        def promise(part: _Part) -> tuple[bool, float, float]:
+            reached = outputs is not None and part.problem.criterion.reached(outputs)
+            return not reached, part.bound, -part.most
+
+        return sorted(filter(self._is_open, self.parts), key=promise)
+
+    def _is_open(self, part: _Part) -> bool:
+        return (
+            not self._run_of(part.problem, part.bound).finished
+            and part.bound < np.inf
+            and (part.tried is None or self.incumbent.value < part.tried)
+        )
+
+    def _open_one(self, part: _Part, seconds: float) -> None:
+        """Search one alternative for some seconds, under the cutoff of all."""
+        known = self.incumbent
+        clock = known.clock.within(seconds)
+        own = self._view(part.bound, clock, self._relay(part))
+        engine = self.engine if known.x is None else self.engine.without_attack()
+        unstable = engine.search(part.problem, own, self.gap)
+        if unstable is not None:
+            self.unstable = max(self.unstable or 0, unstable)
+        part.bound = own.bound
+        known.nodes += own.nodes
+        for phase, spent in own.seconds.items():
+            known.seconds[phase] = known.seconds.get(phase, 0.0) + spent
+        if own.note and own.note not in known.note:
+            known.note = "; ".join(filter(None, (known.note, own.note)))
+        before = known.value
+        if own.x is not None and own.value < known.value:
+            known.improve(own.x, own.value)
+        if not clock.expired:
+            part.tried = known.value
+        if known.value < before:
+            self._exclude()
+        self._raise()
+
+    def _raise(self) -> None:
+        """Record what is proved for the union: the least of its alternatives."""
+        self.incumbent.prove(min(part.bound for part in self.parts))
+
+    def _view(
+        self,
+        bound: float,
+        clock: Clock | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Incumbent:
+        """The witness and cutoff of all beside a bound of one alternative's own."""
+        known = self.incumbent
+        return Incumbent(clock or known.clock, on_progress, known.x, known.value, bound)
+
+    def _run_of(self, problem: NearestProblem, bound: float) -> NearestRun:
+        return NearestRun(problem, self._view(bound), self.gap, self.engine.backend(), None)
+
+    def _relay(self, part: _Part) -> Callable[[Progress], None] | None:
+        """What a search of one alternative tells, in figures of the union."""
+        known, tell = self.incumbent, self.incumbent.on_progress
+        if tell is None:
+            return None
+        others = min((one.bound for one in self.parts if one is not part), default=np.inf)
+
+        def told(now: Progress) -> None:
+            bound = max(known.bound, min(now.bound, others))
+            if now.value is not None:
+                bound = min(bound, now.value)
+            tell(
+                replace(
+                    now,
+                    phase=f"{now.phase} ({part.problem.criterion.goal})",
+                    bound=bound,
+                    gap=relative_gap(now.value, bound),
+                    nodes=known.nodes + now.nodes,
+                    seconds=known.clock.seconds,
+                )
+            )
+
+        return told

@@ -1,0 +1,131 @@
+"""Unions of targets and repair against the truth: the least over the targets, each enumerated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+import jaxtyping
+import numpy as np
+import pytest
+
+from brute_force import Case, random_case
+from dualbound import (
+    Answer,
+    Box,
+    Class,
+    Columns,
+    Criterion,
+    Milp,
+    Network,
+    OneOf,
+    Status,
+    Untargeted,
+    nearest,
+)
+from dualbound.search import Engine
+
+VALUE, PROOF = 1e-6, 1e-7
+
+
+@pytest.fixture(autouse=True)
+def _fast(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One thread of torch; the shape checker looks at one case in ten."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
+    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+    torch.set_num_threads(threads)
+
+
+def asked(case: Case, criterion: Criterion, engine: Engine) -> Answer:
+    tiny = case.tiny
+    return nearest(
+        Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu),
+        case.center,
+        criterion,
+        norm=case.norm,
+        region=Box(case.lower, case.upper),
+        cap=case.cap,
+        mask=case.mask,
+        gap=1e-7,
+        engine=engine,
+    )
+
+
+@cache
+def question(seed: int) -> tuple[Case, Criterion, tuple[int, ...], float]:
+    """A case, what is asked of it, the labels that count, and the true distance."""
+    case = random_case(seed, outputs=3 + seed % 3)
+    present = int(np.argmax(case.tiny(case.center)))
+    others = [label for label in range(case.tiny.outputs) if label != present]
+    kind, floor = ("any", "some", "repair")[seed // 3 % 3], case.wish.floor
+    how = (case.wish.ratio, case.wish.margin, floor)
+    rng = np.random.default_rng(seed)
+    if kind == "any":
+        labels, criterion = tuple(others), Untargeted(*how)
+    elif kind == "some":
+        labels = tuple(int(k) for k in rng.permutation(others)[: rng.integers(1, len(others) + 1)])
+        criterion = OneOf(labels, *how)
+    else:
+        labels = (case.wish.target,)
+        criterion = Class(case.wish.target, *how)
+    return case, criterion, labels, case.distance_to_any(labels)
+
+
+def assert_true(case: Case, targets: Sequence[int], truth: float, answer: Answer) -> None:
+    """Value, bound, status and witness are what the enumeration says."""
+    assert answer.bound <= truth + PROOF
+    if truth == np.inf:
+        assert answer.status is Status.INFEASIBLE
+        assert (answer.value, answer.witness, answer.bound) == (None, None, np.inf)
+        return
+    assert answer.status in (Status.OPTIMAL, Status.FEASIBLE)
+    assert answer.value == pytest.approx(truth, abs=VALUE, rel=VALUE)
+    assert answer.bound >= truth - 1e-5 * (1 + truth)
+    assert answer.witness is not None
+    x = answer.witness.x
+    assert np.all(case.room[0] <= x)
+    assert np.all(x <= case.room[1])
+    outputs = case.tiny(x)
+    label = int(np.argmax(outputs))
+    assert label in targets
+    assert answer.witness.label == label
+    wanted, limit = case.wish._replace(target=label).rows(case.tiny.outputs)
+    assert np.all(wanted @ outputs <= limit + 1e-12)
+
+
+ENGINES = {
+    "columns": Columns(threads=1),
+    "columns-no-attack": Columns(threads=1, attack=None),
+    "milp": Milp(),
+    "direct": Milp(strategy="direct"),
+    "direct-no-attack": Milp(strategy="direct", attack=None),
+}
+
+
+@pytest.mark.parametrize("seed", range(3000, 3045))
+@pytest.mark.parametrize("engine", ["columns", "milp"])
+def test_the_nearest_of_all_targets_is_found(seed: int, engine: str) -> None:
+    case, criterion, targets, truth = question(seed)
+    assert_true(case, targets, truth, asked(case, criterion, ENGINES[engine]))
+
+
+@pytest.mark.parametrize("seed", range(3000, 3018))
+@pytest.mark.parametrize("engine", ["columns-no-attack", "direct", "direct-no-attack"])
+def test_every_other_way_finds_it(seed: int, engine: str) -> None:
+    case, criterion, targets, truth = question(seed)
+    assert_true(case, targets, truth, asked(case, criterion, ENGINES[engine]))
+
+
+def test_the_questions_are_varied() -> None:
+    questions = [question(seed) for seed in range(3000, 3045)]
+    kinds = [type(criterion) for _, criterion, _, _ in questions]
+    assert all(kinds.count(kind) == 15 for kind in (Untargeted, OneOf, Class))
+    assert 5 < sum(truth == np.inf for *_, truth in questions) < 25
+    assert {case.norm for case, *_ in questions} == {"l1", "linf"}
+    assert max(len(targets) for _, _, targets, _ in questions) == 4
