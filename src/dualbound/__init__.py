@@ -16,13 +16,16 @@ from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries import Answer, Classification, Status, Witness, bounds, classify, nearest
 from dualbound.queries.models import load
-from dualbound.region import Box, L1Ball, Region
+from dualbound.region import L0, L1, L2, Box, L0Ball, L1Ball, L2Ball, LInf, Region
 from dualbound.search import Columns, Milp, Progress
 from dualbound.solvers import Highs, Scip
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "L0",
+    "L1",
+    "L2",
     "Answer",
     "Bounds",
     "Box",
@@ -33,7 +36,10 @@ __all__ = [
     "DualboundError",
     "Highs",
     "Image",
+    "L0Ball",
     "L1Ball",
+    "L2Ball",
+    "LInf",
     "Limits",
     "Linearised",
     "Milp",

@@ -117,13 +117,13 @@ class ProgramBuilder:
         lower: np.ndarray | float = -np.inf,
         upper: np.ndarray | float = np.inf,
         cost: np.ndarray | list[float] | float = 0.0,
-        integer: bool = False,
+        integer: np.ndarray | bool = False,
     ) -> np.ndarray:
-        """Add columns and return their indices. Bounds and costs broadcast over the names."""
+        """Add columns and return their indices. All but the names broadcast over them."""
         first, count = self.column_count, len(names)
         for store, values in ((self._lower, lower), (self._upper, upper), (self._cost, cost)):
             store.extend(np.broadcast_to(np.asarray(values, dtype=float), count).tolist())
-        self._integer.extend([integer] * count)
+        self._integer.extend(np.broadcast_to(integer, count).tolist())
         self._column_names.extend(names)
         return np.arange(first, first + count)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,9 @@ class LinearForm:
         cost: of a distance form: the distance of ``x`` from the centre is at most ``cost·v``, and
             equal to it for the best ``v``. All zero in the form of a region.
         coordinates: a ``v`` for a given ``x`` of the set.
+        integer: which columns are integral; none when not given.
+        quadratic: of a distance form: the *square* of the distance is ``cost·v`` plus the sum of
+            ``quadratic·v^2``, and so is the program's objective; none when not given.
     """
 
     offset: Float[np.ndarray, " n"]
@@ -35,6 +38,8 @@ class LinearForm:
     names: tuple[str, ...]
     cost: Float[np.ndarray, " c"]
     coordinates: Callable[[np.ndarray], np.ndarray]
+    integer: Bool[np.ndarray, " c"] | None = None
+    quadratic: Float[np.ndarray, " c"] | None = None
 
 
 class Region(ABC):
