@@ -111,7 +111,7 @@ class TestOptions:
             (("--ratio", 1), "above 1, found 1"),
             (("--margin", 0), "above 0"),
             (("--solver", "cplexity"), "no solver 'cplexity'.*highs, scip"),
-            (("--norm", "l7"), "Unknown norm 'l7'.*l1, linf"),
+            (("--norm", "l7"), "Unknown norm 'l7'.*l1, l2, linf"),
             (("--formulation", "guess"), "'guess'.*bigm"),
             (("--strategy", "luck"), "'luck'.*direct, margin"),
             (("--engine", "steam"), "'steam'.*auto, columns, milp"),
