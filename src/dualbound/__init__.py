@@ -16,7 +16,7 @@ from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries import Answer, Classification, Status, Witness, bounds, classify, nearest
 from dualbound.queries.models import load
-from dualbound.region import L0, L1, L2, Box, L0Ball, L1Ball, L2Ball, LInf, Region
+from dualbound.region import L0, L1, L2, Box, Grid, L0Ball, L1Ball, L2Ball, LInf, Region
 from dualbound.search import Columns, Milp, Progress
 from dualbound.solvers import Highs, Scip
 
@@ -34,6 +34,7 @@ __all__ = [
     "Columns",
     "Criterion",
     "DualboundError",
+    "Grid",
     "Highs",
     "Image",
     "L0Ball",

@@ -1,6 +1,7 @@
 """Sets of inputs: support function, rows for a program, projection, sampling."""
 
 from dualbound.region.box import Box
+from dualbound.region.grid import Grid
 from dualbound.region.l0_ball import L0Ball
 from dualbound.region.l1_ball import L1Ball
 from dualbound.region.l2_ball import L2Ball
@@ -13,6 +14,7 @@ __all__ = [
     "L2",
     "NORMS",
     "Box",
+    "Grid",
     "L0Ball",
     "L1Ball",
     "L2Ball",
