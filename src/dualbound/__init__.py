@@ -14,7 +14,18 @@ from dualbound.data.images import Image, load_image
 from dualbound.errors import DualboundError
 from dualbound.limits import Limits
 from dualbound.network import Network
-from dualbound.queries import Answer, Classification, Status, Witness, bounds, classify, nearest
+from dualbound.queries import (
+    Activation,
+    Answer,
+    Classification,
+    Neuron,
+    Status,
+    Witness,
+    activate,
+    bounds,
+    classify,
+    nearest,
+)
 from dualbound.queries.models import load
 from dualbound.region import L0, L1, L2, Box, Grid, L0Ball, L1Ball, L2Ball, LInf, Region
 from dualbound.search import Columns, Milp, Progress
@@ -26,6 +37,7 @@ __all__ = [
     "L0",
     "L1",
     "L2",
+    "Activation",
     "Answer",
     "Bounds",
     "Box",
@@ -45,6 +57,7 @@ __all__ = [
     "Linearised",
     "Milp",
     "Network",
+    "Neuron",
     "OneOf",
     "Progress",
     "Region",
@@ -54,6 +67,7 @@ __all__ = [
     "Targeted",
     "Untargeted",
     "Witness",
+    "activate",
     "bounds",
     "classify",
     "load",

@@ -1,19 +1,24 @@
 """The verbs: each a question asked of a network."""
 
+from dualbound.queries.activate import Activation, activate
 from dualbound.queries.answer import Answer, Runtime, Stats, Status, Witness
 from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
 from dualbound.queries.nearest import nearest
+from dualbound.queries.neurons import Neuron
 from dualbound.queries.replay import Refused, replayed
 
 __all__ = [
+    "Activation",
     "Answer",
     "Classification",
+    "Neuron",
     "Refused",
     "Runtime",
     "Stats",
     "Status",
     "Witness",
+    "activate",
     "bounds",
     "classify",
     "nearest",

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds import Bounds
+from dualbound.bounds.crown import maximum as crown_maximum
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.network.graph import Network, pattern_at, slopes
 from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Region
+from dualbound.tighten.ascent import climb
 
 EXACT = 1e-6
 """A bound is exact when it exceeds a value that was reached by no more than this, relatively."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extreme:
+    """The largest value of a linear function over a region, from both sides.
+
+    Attributes:
+        value: reached, in float64, at ``x``.
+        x: ``(n,)``, in the region up to rounding.
+        bound: proved: no point of the region has a larger value.
+        closed: whether the search ended by itself; then ``bound`` is ``value`` and the tolerance.
+        nodes: of the tree.
+        unstable: neurons whose sign was open at its root.
+    """
+
+    value: float
+    x: Float[np.ndarray, " n"]
+    bound: float
+    closed: bool
+    nodes: int
+    unstable: int
 
 
 def maximum(
@@ -24,9 +50,27 @@ def maximum(
     clock: Clock,
     starts: Float[np.ndarray, "k n"],
 ) -> tuple[float, bool]:
-    """A proved upper bound on ``direction·output`` over a region, and whether it is exact.
+    """The bound of `extreme`, and whether it is exact."""
+    found = extreme(network, region, bounds, direction, clock, starts)
+    return found.bound, found.closed
 
-    It is unless the clock stops the search, or rounding leaves it no more to prove.
+
+def extreme(
+    network: Network,
+    region: Region,
+    bounds: Bounds,
+    direction: Float[np.ndarray, " m"],
+    clock: Clock,
+    starts: Float[np.ndarray, "k n"],
+    *,
+    gap: float = EXACT,
+    threads: int = 1,
+    tell: Callable[[float, float, int], None] | None = None,
+) -> Extreme:
+    """Maximise ``direction·output`` over a region.
+
+    The bound ends up within the gap of the value unless the clock stops the search, or rounding
+    leaves it no more to prove.
 
     Args:
         network: a plain chain that ends in the node of interest.
@@ -35,14 +79,20 @@ def maximum(
         direction: the linear function.
         clock: when to stop.
         starts: points of the region to climb from.
+        gap: how far the bound may be above the value, relatively; absolutely for values below 1.
+        threads: how many look at nodes.
+        tell: is told value, bound and nodes now and then.
 
     Raises:
-        InvalidInput: the network is no plain chain of affine maps and rectifiers.
+        InvalidInput: the network is no plain chain of affine maps and rectifiers, or the region is
+            neither an L1 ball nor a box.
 
     **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
     """
     from dualbound.phases.tree import PhaseTree
 
+    if not network.relus:
+        return _linear(network, region, bounds, direction)
     reference = reference_of(region)
     chain = chain_of(network, region, reference, direction[None], np.zeros(1))
     if chain is None:
@@ -50,59 +100,62 @@ def maximum(
             "Exact bounds without a solver are for plain chains of affine maps and rectifiers, and "
             "this network is none; use the method milp."
         )
-    reached = _climb(network, region, direction, starts)
+    values, points = climb(network, region, direction, starts)
+    best, x = float(values.max()), points[int(values.argmax())]
     low, high = _flat(network, chain, bounds)
 
     def beyond(value: float) -> float:
-        return value + EXACT * (1 + abs(value))
+        return value + gap * max(1.0, abs(value))
 
     patterns: set[bytes] = set()
 
     def look(move: Float[np.ndarray, " n"]) -> None:
-        x = region.project((reference + move)[None])[0]
-        key = b"".join(np.packbits(on).tobytes() for on in pattern_at(network, x).values())
+        nonlocal best, x
+        point = region.project((reference + move)[None])[0]
+        key = b"".join(np.packbits(on).tobytes() for on in pattern_at(network, point).values())
         # A pattern is climbed once; its point counts each time, for it may be the pattern's best.
-        value = float(direction @ network(x))
+        value = float(direction @ network(point))
         if key not in patterns:
             patterns.add(key)
-            value = max(value, _climb(network, region, direction, x[None]))
-        if beyond(value) > tree.least:
+            climbed, further = climb(network, region, direction, point[None])
+            if climbed[0] > value:
+                value, point = float(climbed[0]), further[0]
+        if value > best:
+            best, x = value, point
             tree.raise_least(beyond(value))
+            report()
+
+    def report() -> None:
+        if tell is not None:
+            tell(best, max(tree.most, tree.least), tree.nodes)
 
     tree = PhaseTree(
         chain,
         room_of(region, reference),
         clock,
-        least=beyond(reached),
+        least=beyond(best),
         on_point=look,
+        on_node=report if tell is not None else None,
         low=low,
         high=high,
+        threads=threads,
     )
-    exact = tree.run()
-    return max(tree.most, tree.least), exact
+    closed = tree.run()
+    return Extreme(best, x, max(tree.most, tree.least), closed, tree.nodes, tree.unstable)
+
+
+def _linear(
+    network: Network, region: Region, bounds: Bounds, direction: Float[np.ndarray, " m"]
+) -> Extreme:
+    """Without a rectifier the region's support function says it all, up to rounding."""
+    _, slope = slopes(network, region.lower[None], direction)
+    x = region.maximiser(slope)[0]
+    value = float(direction @ network(x))
+    bound = float(crown_maximum(network, region, bounds, network.output, direction[None])[0])
+    return Extreme(value, x, max(bound, value), True, 0, 0)
 
 
 def _flat(network: Network, chain: Chain, bounds: Bounds) -> tuple[np.ndarray, np.ndarray]:
     names = [relu.reads[0] for relu in network.relus]
     low = np.concatenate([bounds.lower[name] for name in names])
     return low, np.concatenate([bounds.upper[name] for name in names])
-
-
-def _climb(
-    network: Network,
-    region: Region,
-    direction: Float[np.ndarray, " m"],
-    x: Float[np.ndarray, "k n"],
-) -> float:
-    """The best value at some points, or further along their patterns: on each it is linear."""
-    x, best = x.copy(), np.full(len(x), -np.inf)
-    rising = np.arange(len(x))
-    for _ in range(20):
-        value, slope = slopes(network, x[rising], direction)
-        better = value > best[rising] + 1e-9 * (1 + np.abs(value))
-        best[rising] = np.maximum(best[rising], value)
-        rising = rising[better]
-        if not len(rising):
-            break
-        x[rising] = region.maximiser(slope[better])
-    return float(best.max())

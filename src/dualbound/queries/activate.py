@@ -1,0 +1,259 @@
+"""The input that activates neurons most, with the proof that no input does more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock, Limits, core_count
+from dualbound.network import Network, replay
+from dualbound.queries.answer import Stats, Status
+from dualbound.queries.neurons import Neurons, objective_of
+from dualbound.region import Box, Region
+from dualbound.search import Columns, Engine, Milp, Progress
+from dualbound.search.objective import Objective
+from dualbound.search.optimum import Optimum, by_program, by_tree, open_gap, tree_refuses
+
+DEFAULT_GAP = 1e-4
+
+FLOAT32_DOUBT = 1e-3
+"""The largest difference between the float64 value and onnxruntime's that can be rounding,
+relative to the magnitudes of the terms. More, and the point is not reported."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """The pair that answers an activate query: a replayed input and a proved bound.
+
+    Attributes:
+        status: OPTIMAL when the gap is closed, FEASIBLE when it is open, UNKNOWN without an input.
+        maximise: whether the value was to be large; otherwise it was to be small.
+        value: of the combination at ``x``, evaluated by the network in float64.
+        bound: proved: no input of the region has a larger value (smaller, when minimising).
+        gap: ``|bound - value| / max(|value|, 1)``, None without an input.
+        x: in the network's input shape, exactly in the region; or None.
+        outputs: of the network at ``x``, in float64.
+        label: its argmax.
+        runtime_value: the value by onnxruntime on the file as given, where only outputs count.
+        note: what there is to say of how the search ended; usually empty.
+        stats: how it was reached.
+    """
+
+    status: Status
+    maximise: bool
+    value: float | None
+    bound: float
+    gap: float | None
+    x: Float[np.ndarray, "*shape"] | None
+    outputs: Float[np.ndarray, " m"] | None
+    label: int | None
+    runtime_value: float | None
+    note: str = ""
+    stats: Stats = field(repr=False, kw_only=True)
+
+
+def activate(
+    network: Network,
+    neurons: Neurons = (),
+    region: Region | None = None,
+    *,
+    maximise: bool = True,
+    inputs: ArrayLike | None = None,
+    phases: Neurons = (),
+    slacks: Neurons = (),
+    gap: float = DEFAULT_GAP,
+    engine: Engine | None = None,
+    limits: Limits | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Activation:
+    r"""Find the input that maximises a combination of neurons, and prove that none does more.
+
+    The papers' general objective (Schoenfeld section 3, Koot section 3.2), over a region:
+
+    .. math:: \max\; \sum c\,x + \sum \gamma\,z + \sum \lambda\,s
+
+    with values x of inputs, neurons and outputs, phases z and slacks s.
+
+    Args:
+        network: from `dualbound.load`.
+        neurons: a `Neuron`, several of them, or a mapping to coefficients; pre-activations,
+            rectified values and logits may be mixed.
+        region: of inputs; ``Box(0, 1)`` when not given.
+        maximise: or minimise.
+        inputs: a coefficient for each input.
+        phases: neurons with coefficients :math:`\gamma`; z is 1 where a neuron is *inactive*, its
+            pre-activation at most 0, as in the papers. Where it is exactly 0 their program allows
+            both values of z, and the one that suits the objective counts.
+        slacks: neurons with coefficients :math:`\lambda`; s is ``max(-a, 0)`` of a
+            pre-activation a.
+        gap: between value and bound that counts as proved: relative, absolute for values below 1.
+        engine: `Columns`, our own search (of which the threads matter here), or `Milp`, one
+            mixed-integer program (of which solver, formulation and bounds matter); chosen by the
+            question when not given. Phases need `Milp`.
+        limits: when to stop.
+        on_progress: told of every better input, better bound and new phase.
+
+    Returns:
+        The answer. A limit or Ctrl-C is not an error: the answer then holds the best input and the
+        best bound so far.
+
+    Raises:
+        InvalidInput: a neuron or a region that does not fit the network, or an option that makes no
+            sense.
+        SolverNotInstalled: the solver's package is missing.
+        SoundnessError: an input contradicts a proof.
+
+    **Trusts** float64 sums, relaxed by what they may lose; the engine `Milp` also its solver's
+    dual bound, within its tolerance.
+
+    >>> from dualbound import Box, Network, Neuron, activate
+    >>> net = Network.dense([[[1.0], [-1.0]], [[1.0, 2.0]]], [[0.0, 0.0], [0.5]])
+    >>> answer = activate(net, Neuron("logits", 0), Box([-1], [1]))
+    >>> answer.status.name, answer.value, answer.x
+    ('OPTIMAL', 2.5, array([-1.]))
+    >>> activate(net, {Neuron(1, 0, post=True): 1, Neuron(1, 1): -1}, Box([-1], [1])).value
+    2.0
+    """
+    objective = objective_of(
+        network,
+        neurons,
+        inputs=inputs,
+        phases=phases,
+        slacks=slacks,
+        sign=1.0 if maximise else -1.0,
+    )
+    return optimise(
+        network,
+        objective,
+        region,
+        maximise=maximise,
+        gap=gap,
+        engine=engine,
+        limits=limits,
+        on_progress=on_progress,
+    )
+
+
+def optimise(
+    network: Network,
+    objective: Objective,
+    region: Region | None,
+    *,
+    maximise: bool,
+    gap: float,
+    engine: Engine | None,
+    limits: Limits | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> Activation:
+    """Maximise an objective, which is the negated value when minimising; see `activate`."""
+    region = sized(region, network)
+    if not 0 <= gap < 1:
+        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    engine = engine or (Milp() if tree_refuses(objective, region) else Columns())
+    tell = _towards(maximise, on_progress)
+    if tell is not None:
+        engine.prepare(lambda phase: tell(Progress(phase, None, np.inf, None, 0, 0.0)))
+    else:
+        engine.prepare(lambda phase: None)
+    with Clock(limits).catching_ctrl_c() as clock:
+        optimum = Optimum(objective, region, clock, gap, tell)
+        match engine:
+            case Columns():
+                by_tree(optimum, engine.threads or core_count())
+            case Milp():
+                by_program(optimum, engine)
+            case _:
+                raise InvalidInput(f"The engine {engine} does not know this question.")
+        optimum.enter("done")
+    return _answer(network, optimum, engine, maximise)
+
+
+def sized(region: Region | None, network: Network) -> Region:
+    """The region asked about, ``Box(0, 1)`` when there is none.
+
+    Raises:
+        InvalidInput: it is one of other inputs than the network's.
+    """
+    region = region or Box(0.0, 1.0)
+    if isinstance(region, Box):
+        return region.sized(network.input_size)
+    if region.lower.shape != (network.input_size,):
+        raise InvalidInput(
+            f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
+        )
+    return region
+
+
+def _towards(
+    maximise: bool, on_progress: Callable[[Progress], None] | None
+) -> Callable[[Progress], None] | None:
+    """Progress in the user's terms: negated when minimising."""
+    if on_progress is None or maximise:
+        return on_progress
+    return lambda now: on_progress(
+        replace(now, value=None if now.value is None else -now.value, bound=-now.bound)
+    )
+
+
+def _answer(network: Network, optimum: Optimum, engine: Engine, maximise: bool) -> Activation:
+    sign, x = 1.0 if maximise else -1.0, optimum.x
+    notes = [optimum.note, "interrupted" if optimum.clock.interrupted else ""]
+    runtime_value = None
+    if x is not None:
+        runtime_value, doubt = _by_runtime(network, optimum.objective, x)
+        if doubt:
+            x = None
+            notes.append(doubt)
+    value = None if x is None else optimum.value
+    status = Status.UNKNOWN
+    if value is not None:
+        closed = open_gap(value, optimum.bound) <= optimum.gap * (1 + 1e-6) + 1e-12
+        status = Status.OPTIMAL if closed else Status.FEASIBLE
+        if not (closed or optimum.clock.expired or optimum.note):
+            notes.append("what is left open is a matter of rounding")
+    outputs = None if x is None else network(x)
+    solver = engine.backend()
+    return Activation(
+        status=status,
+        maximise=maximise,
+        value=None if value is None else sign * value,
+        bound=sign * optimum.bound,
+        gap=None if value is None else open_gap(value, optimum.bound),
+        x=None if x is None else x.reshape(network.input_shape),
+        outputs=outputs,
+        label=None if outputs is None else int(np.argmax(outputs)),
+        runtime_value=None if x is None or runtime_value is None else sign * runtime_value,
+        note="; ".join(note for note in notes if note),
+        stats=Stats(
+            seconds=optimum.clock.seconds,
+            phases=dict(optimum.seconds),
+            nodes=optimum.nodes,
+            unstable=optimum.unstable,
+            engine=engine.name,
+            solver=f"{solver.name} {solver.version()}" if isinstance(engine, Milp) else "",
+        ),
+    )
+
+
+def _by_runtime(
+    network: Network, objective: Objective, x: Float[np.ndarray, " n"]
+) -> tuple[float | None, str]:
+    """The value by onnxruntime where only outputs count, and why the point is not believed."""
+    single = objective.single()
+    if single is None or objective.network.output != network.output:
+        return None, ""
+    outputs, weights = replay(network, x).before_softmax, single[1]
+    exact = network(x)
+    value = float(weights @ outputs)
+    size = float(np.abs(weights) @ np.abs(exact))
+    if not abs(value - float(weights @ exact)) <= FLOAT32_DOUBT * (1 + size):
+        return None, (
+            f"the input found failed its replay: onnxruntime finds {value:.6g} where float64 has "
+            f"{float(weights @ exact):.6g}"
+        )
+    return value, ""
