@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import linprog, minimize
 
 TOLERANCE = 1e-10
 """Feasibility tolerance of the linear programs, the smallest that HiGHS accepts."""
@@ -108,6 +108,15 @@ class Lift:
 
     def minimum(self, cost: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
         """The least ``cost · columns`` with ``left · x <= right``; infinity if there is none."""
+        return self._solved(cost, left, right)[0]
+
+    def a_point(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The columns of some point with ``left · x <= right``."""
+        return self._solved(np.zeros(0), left, right)[1]
+
+    def _solved(
+        self, cost: np.ndarray, left: np.ndarray, right: np.ndarray
+    ) -> tuple[float, np.ndarray]:
         wide = np.zeros((len(left), self.columns))
         wide[:, : self.n] = left
         full = np.zeros(self.columns)
@@ -125,10 +134,10 @@ class Lift:
             },
         )
         if solved.status == 2:
-            return np.inf
+            return np.inf, np.zeros(0)
         if solved.status != 0:
             raise RuntimeError(f"The linear program was not solved: {solved.message}")
-        return float(solved.fun)
+        return float(solved.fun), solved.x
 
 
 class Cell(NamedTuple):
@@ -193,6 +202,139 @@ def _signs(
             chosen = cell._replace(left=left, right=right)
         for left, right, others in _signs(lift, chosen, neuron + 1):
             yield left, right, np.concatenate([[float(active)], others])
+
+
+class Piece(NamedTuple):
+    """A polytope ``left·x <= right`` on which a whole chain is affine, and its pattern.
+
+    Attributes:
+        maps: weight and bias of every layer's pre-activations.
+        active: of every layer's rectifiers, ones and zeros; ones where there are none.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    maps: list[tuple[np.ndarray, np.ndarray]]
+    active: list[np.ndarray]
+
+    def outputs(self) -> tuple[np.ndarray, np.ndarray]:
+        weight, bias = self.maps[-1]
+        return weight * self.active[-1][:, None], bias * self.active[-1]
+
+
+def pieces(tiny: Tiny, lift: Lift) -> Iterator[Piece]:
+    """Every pattern of the whole chain that has a point."""
+
+    def further(piece: Piece) -> Iterator[Piece]:
+        layer = len(piece.maps)
+        if layer == len(tiny.weights):
+            yield piece
+            return
+        n = tiny.inputs
+        before = piece.outputs() if layer else (np.eye(n), np.zeros(n))
+        weight = tiny.weights[layer] @ before[0]
+        bias = tiny.weights[layer] @ before[1] + tiny.biases[layer]
+        maps = [*piece.maps, (weight, bias)]
+        if not tiny.rectified(layer):
+            yield from further(Piece(piece.left, piece.right, maps, [*piece.active, bias * 0 + 1]))
+            return
+        for left, right, active in _signs(lift, Cell(piece.left, piece.right, weight, bias), 0):
+            yield from further(Piece(left, right, maps, [*piece.active, active]))
+
+    yield from further(Piece(np.zeros((0, tiny.inputs)), np.zeros(0), [], []))
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Coefficients of all that a chain computes; lists have an array for each layer.
+
+    Attributes:
+        inputs: of the inputs.
+        pre: of the values before a rectifier; of the last layer's, where it has none.
+        post: of those after it.
+        phases: of ones where a rectifier is inactive; a value of 0 is on both sides.
+        slacks: of ``max(-pre, 0)``.
+    """
+
+    inputs: np.ndarray
+    pre: list[np.ndarray]
+    post: list[np.ndarray]
+    phases: list[np.ndarray]
+    slacks: list[np.ndarray]
+
+    def on(self, piece: Piece) -> tuple[np.ndarray, float]:
+        """Its slope and constant on one pattern."""
+        slope, constant = self.inputs.astype(float), 0.0
+        for k, ((weight, bias), active) in enumerate(zip(piece.maps, piece.active, strict=True)):
+            row = self.pre[k] + self.post[k] * active - self.slacks[k] * (1 - active)
+            slope = slope + row @ weight
+            constant += float(row @ bias + self.phases[k] @ (1 - active))
+        return slope, constant
+
+    def greatest(self, tiny: Tiny, allowed: Allowed) -> float:
+        """Over all allowed inputs."""
+        lift = Lift(allowed)
+        best = -np.inf
+        for piece in pieces(tiny, lift):
+            slope, constant = self.on(piece)
+            best = max(best, constant - lift.minimum(-slope, piece.left, piece.right))
+        return best
+
+
+def least_l1_loss(tiny: Tiny, label: int, allowed: Allowed) -> float:
+    """The least ``sum |outputs - one-hot|`` over all allowed inputs."""
+    lift, goal, best = Lift(allowed), np.eye(tiny.outputs)[label], np.inf
+    for piece in pieces(tiny, lift):
+        weight, bias = piece.outputs()
+        for signs in product((1.0, -1.0), repeat=tiny.outputs):
+            sign = np.array(signs)  # where the differences have these signs, the sum is linear
+            left = np.vstack([piece.left, -sign[:, None] * weight])
+            right = np.concatenate([piece.right, sign * (bias - goal)])
+            least = lift.minimum(sign @ weight, left, right) + sign @ (bias - goal)
+            best = min(best, float(least))
+    return best
+
+
+def least_squared_loss(tiny: Tiny, label: int, allowed: Allowed) -> tuple[float, float]:
+    """The same of ``sum (outputs - one-hot)^2``: a value that is reached, and one that is not.
+
+    On a polytope the loss is convex: where a general method ends, its tangent plane bounds it.
+    """
+    lift, goal = Lift(allowed), np.eye(tiny.outputs)[label]
+    value = bound = np.inf
+    for piece in pieces(tiny, lift):
+        weight, bias = piece.outputs()
+        offset, n = bias - goal, lift.n
+
+        def loss(v: np.ndarray, weight: np.ndarray = weight, offset: np.ndarray = offset) -> float:
+            return float(((weight @ v[: len(weight[0])] + offset) ** 2).sum())
+
+        def slope(v: np.ndarray, weight: np.ndarray = weight, offset: np.ndarray = offset):
+            found = np.zeros(len(v))
+            found[: len(weight[0])] = 2 * (weight @ v[: len(weight[0])] + offset) @ weight
+            return found
+
+        wide = np.zeros((len(piece.left), lift.columns))
+        wide[:, :n] = piece.left
+        left = np.vstack([lift.left, wide])
+        right = np.concatenate([lift.right, piece.right])
+        solved = minimize(
+            loss,
+            lift.a_point(piece.left, piece.right),
+            jac=slope,
+            bounds=lift.bounds,
+            constraints={
+                "type": "ineq",
+                "fun": lambda v, left=left, right=right: right - left @ v,
+                "jac": lambda v, left=left: -left,
+            },
+            method="SLSQP",
+            options={"ftol": 1e-13, "maxiter": 300},
+        )
+        at, gradient = loss(solved.x), slope(solved.x)
+        tangent = lift.minimum(gradient, piece.left, piece.right) - gradient @ solved.x
+        value, bound = min(value, at), min(bound, at + float(tangent))
+    return value, bound
 
 
 def nearest_distance(
