@@ -104,7 +104,7 @@ class L2Ball(Region):
         return np.where(finite[:, None], np.clip(step, low, high), corner)
 
     def _scales(self, directions: Float[np.ndarray, "k n"], left: float) -> Float[np.ndarray, " k"]:
-        """The best ``1/mu``: the largest found whose moves use at most ``left·(1 + 1e-12)``.
+        """The best ``1/mu``: the largest found whose moves use at most ``left·(1 + 2e-12)``.
 
         What the moves use is piecewise linear in the square ``q`` of the scale: Newton's method
         ends in its last piece after finitely many steps. A step out of the bracket is halved.
@@ -114,6 +114,7 @@ class L2Ball(Region):
         rate = directions**2 / weights
         total, infinite = rate.sum(axis=1), np.full(len(directions), np.inf)
         fits_corner = self._used(self._moves(directions, infinite)) <= left
+        done = fits_corner.copy()
         q, below, above = np.zeros(len(directions)), np.zeros(len(directions)), infinite
         np.divide(left, total, out=q, where=total > 0)
         # An input whose nearest point is not the centre waits until its step gets there.
@@ -123,10 +124,10 @@ class L2Ball(Region):
         for _ in range(STEPS):
             moves = self._moves(directions, np.sqrt(q))
             used = self._used(moves)
-            fits = used <= left * (1 + 1e-12)
+            fits = used <= left * (1 + 2e-12)
             below, above = np.where(fits, q, below), np.where(fits, above, q)
-            done = (np.abs(used - left) <= 1e-12 * left) | (above <= below * (1 + 1e-15))
-            if np.all(done | fits_corner):
+            done |= (np.abs(used - left) <= 1e-12 * left) | (above <= below * (1 + 1e-15))
+            if np.all(done):
                 break
             slope = np.where((moves > low) & (moves < high), rate, 0.0).sum(axis=1)
             newton = np.full(len(q), np.inf)
@@ -135,21 +136,25 @@ class L2Ball(Region):
             waiting = np.where(entry > q[:, None], entry, np.inf).min(axis=1) * (1 + 1e-12)
             halfway = np.where(np.isfinite(above), (below + above) / 2, 4 * q + 1e-300)
             jump = np.where((slope == 0) & fits & (waiting < above), waiting, halfway)
-            q = np.where((newton > below) & (newton < above), newton, jump)
+            following = np.where((newton > below) & (newton < above), newton, jump)
+            q = np.where(done, q, following)
         return np.where(fits_corner, np.inf, np.sqrt(below))
 
     def maximiser(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
         """Moves in proportion to ``d/w`` where the box has room, as long as the ball allows."""
         unit, _ = _unit(directions)
-        moves = self._moves(unit, self._scales(unit, self.left))
-        # Towards the start what is used falls at least in proportion: rounding is taken back.
-        used = self._used(moves)
+        return self._inside(self._moves(unit, self._scales(unit, self.left)))
+
+    def _inside(self, moves: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
+        """The points of moves that may use a little more than is left, by rounding.
+
+        Towards the start, what is used falls at least in proportion.
+        """
+        used, nearest = self._used(moves), self.start - self.center
         share = np.ones(len(used))
         np.divide(self.left, used, out=share, where=used > self.left)
-        nearest = self.start - self.center
-        return np.clip(
-            self.center + nearest + share[:, None] * (moves - nearest), self.lower, self.upper
-        )
+        x = self.center + nearest + share[:, None] * (moves - nearest)
+        return np.clip(x, self.lower, self.upper)
 
     def support(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, " k"]:
         """An upper bound on the maximum of ``d·x``: the dual value at the multiplier found.
@@ -184,9 +189,17 @@ class L2Ball(Region):
         )
 
     def project(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
-        """Shrinking ``clip(d / (1 + t w), l, u)``, with the smallest fitting ``t``."""
+        """Shrinking ``clip(d / (1 + t w), l, u)``, with the smallest fitting ``t``.
+
+        Without weights that is a maximiser's move, shorter than the way to the point.
+        """
         away, weights = points - self.center, self._weights
         low, high = self.box.lower - self.center, self.box.upper - self.center
+        fits = self._used(np.clip(away, low, high)) <= self.left
+        if self.weights is None:
+            unit, size = _unit(away)
+            moves = self._moves(unit, np.minimum(self._scales(unit, self.left), size))
+            return np.where(fits[:, None], self.box.project(points), self._inside(moves))
 
         def shrunk(t: Float[np.ndarray, " k"]) -> Float[np.ndarray, "k n"]:
             """The moves for the multiplier ``t / (1 - t)``."""
@@ -194,13 +207,11 @@ class L2Ball(Region):
             return np.clip(kept * away / (kept + t[:, None] * weights), low, high)
 
         below, above = np.zeros(len(points)), np.ones(len(points))
-        fits = self._used(shrunk(below)) <= self.left
         for _ in range(STEPS):
             middle = (below + above) / 2
             over = self._used(shrunk(middle)) > self.left
             below, above = np.where(over, middle, below), np.where(over, above, middle)
-        moved = np.clip(self.center + shrunk(above), self.lower, self.upper)
-        return np.where(fits[:, None], self.box.project(points), moved)
+        return np.where(fits[:, None], self.box.project(points), self._inside(shrunk(above)))
 
     def sample(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "count n"]:
         """Random rays from the start on random subsets of the inputs, half of them to the end."""
