@@ -22,6 +22,7 @@ from dualbound.region import (
     LInf,
     Norm,
     Region,
+    l2_ball,
     norm_named,
 )
 
@@ -346,6 +347,27 @@ def test_support_of_a_large_l2_ball_meets_its_maximiser(radius: float) -> None:
                 size = np.abs(directions).sum(axis=1)
                 assert np.all(reached <= found + 1e-14 * size)
                 assert np.all(found <= reached + (1e-10 if radius else 1e-5) * size)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_an_unfinished_search_never_lowers_the_support(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    looser = 0.0
+    for _ in range(40):
+        box = Box(0, 1).sized(8)
+        center, norm = rng.uniform(-1, 2, 8), L2(rng.uniform(0.1, 5, 8))
+        ball = norm.ball(center, rng.uniform(*norm.reach(center, box)), box)
+        directions = rng.normal(size=(5, 8))
+        exact = ball.support(directions)
+        with monkeypatch.context() as patch:
+            patch.setattr(l2_ball, "STEPS", steps)
+            early, at = ball.support(directions), ball.maximiser(directions)
+        assert np.all(early >= exact - 1e-12)
+        assert np.all(ball.violation(at) <= 1e-12)
+        looser = max(looser, float(np.max(early - exact)))
+    assert looser > 1e-3  # the test has met unfinished searches
 
 
 def test_an_l2_ball_has_no_linear_form() -> None:
