@@ -31,7 +31,15 @@ from dualbound.solvers import installed as is_installed
 
 
 def program(
-    cost, rows=(), row_lower=(), row_upper=(), lower=0.0, upper=np.inf, integer=False, offset=0.0
+    cost,
+    rows=(),
+    row_lower=(),
+    row_upper=(),
+    lower=0.0,
+    upper=np.inf,
+    integer=False,
+    offset=0.0,
+    **more,
 ) -> Program:
     n = len(cost)
     matrix = np.asarray(rows, dtype=float).reshape(len(rows), n)
@@ -46,6 +54,7 @@ def program(
         column_names=tuple(f"x{j}" for j in range(n)),
         row_names=tuple(f"r{i}" for i in range(len(rows))),
         offset=offset,
+        **more,
     )
 
 
@@ -429,6 +438,110 @@ def test_linear_programs_have_a_dual_as_good_as_the_optimum(parts, delta):
         assert cut.row_duals is not None
 
 
+def able(solver: Solver, can: Can) -> None:
+    if can not in solver.can:
+        pytest.skip(f"the solver {solver.name} cannot do {can.value}")
+
+
+# x^2 + x + 2y^2 - 2y + 10 over x + y >= 1: the multiplier is 4/3, the optimum 119/12 at (1/6, 5/6)
+QUADRATIC = program(
+    [1, -2], [[1, 1]], [1], [np.inf], -5, 5, offset=10.0, quadratic=np.array([1.0, 2.0])
+)
+
+
+class TestQuadratic:
+    @pytest.fixture(autouse=True)
+    def _able(self, solver):
+        able(solver, Can.QUADRATIC)
+
+    def test_finds_the_optimum_and_proves_it(self, solver):
+        solution = solver.solve(QUADRATIC)
+        assert solution.stop is Stop.OPTIMAL
+        assert solution.value == pytest.approx(119 / 12, abs=1e-5)
+        assert solution.bound == pytest.approx(119 / 12, abs=1e-5)
+        assert solution.x == pytest.approx((1 / 6, 5 / 6), abs=1e-2)
+        assert_consistent(solution, QUADRATIC)
+
+    def test_cutoff_target_and_start(self, solver):
+        session = solver.open(QUADRATIC)
+        assert session.solve(Clock(), cutoff=9.9).stop is Stop.CUTOFF
+        assert session.solve(Clock(), cutoff=9.93).stop is Stop.OPTIMAL
+        assert session.solve(Clock(), target=10.5).value <= 10.5 + 1e-5
+        for start in ([1 / 6, 5 / 6], [5.0, 5.0], [-9.0, 0.0]):
+            solution = session.solve(Clock(), start=np.array(start))
+            assert solution.value == pytest.approx(119 / 12, abs=1e-5)
+
+    def test_a_new_cost_keeps_the_squares(self, solver):
+        session = solver.open(QUADRATIC)  # x^2 + 2y^2 over x + y >= 1: 2/3 at (2/3, 1/3)
+        for _ in range(2):
+            solution = session.solve(Clock(), cost=np.zeros(2))
+            assert solution.value == pytest.approx(10 + 2 / 3, abs=1e-5)
+            solution = session.solve(Clock(), cost=QUADRATIC.cost)
+            assert solution.value == pytest.approx(119 / 12, abs=1e-5)
+
+    def test_unbounded_columns_are_held_by_their_squares(self, solver):
+        free = program([-4, 0], lower=-np.inf, quadratic=np.array([1.0, 3.0]))
+        solution = solver.solve(free)
+        assert solution.value == pytest.approx(-4, abs=1e-5)
+        assert solution.bound == pytest.approx(-4, abs=1e-5)
+
+    def test_infeasible(self, solver):
+        parts = {"upper": 1, "quadratic": np.ones(2)}
+        assert solver.solve(program([0, 0], [[1, 1]], [3], [3], **parts)).stop is Stop.INFEASIBLE
+
+
+def test_indicators_hold_for_their_value_only(solver):
+    able(solver, Can.INDICATORS)
+    for value, fixed, both in itertools.product((0, 1), (0, 1), (False, True)):
+        tiny = program(
+            [1, 0],
+            [[1, 0]],
+            [2],
+            [3 if both else np.inf],
+            [-5, fixed],
+            [5, fixed],
+            [False, True],
+            indicators=np.array([[1, value, 0]]),
+        )
+        for start in (None, np.array([2.0, fixed]), np.array([-5.0, fixed])):
+            solution = solver.solve(tiny, start=start)
+            assert solution.value == pytest.approx(2 if value == fixed else -5, abs=1e-6)
+            assert_consistent(solution, tiny)
+
+
+@st.composite
+def small_extended(draw) -> dict:
+    parts = draw(small_mips())
+    n, m = len(parts["cost"]), len(parts["rows"])
+    parts["quadratic"] = draw(st.lists(st.sampled_from([0.0, 0.5, 3.0]), min_size=n, max_size=n))
+    columns = draw(st.lists(st.integers(0, n - 1), min_size=m, max_size=m))
+    parts["indicators"] = [
+        (column, draw(st.integers(0, 1)), row)
+        for row, column in enumerate(columns)
+        if draw(st.booleans())
+    ]
+    for column, _, _ in parts["indicators"]:
+        parts["lower"][column], parts["upper"][column] = 0, max(parts["upper"][column], 0) and 1
+    return parts
+
+
+@pytest.mark.parametrize("name", sorted(SOLVERS))
+@settings(max_examples=50)
+@given(parts=small_extended(), delta=st.sampled_from([-7.0, -0.25, 0.25, 7.0]))
+def test_squares_and_indicators_agree_with_enumeration(name, parts, delta):
+    if not is_installed(name):
+        pytest.skip(f"the solver {name} is not installed")
+    solver = solver_named(name)
+    indicators = np.array(parts["indicators"], dtype=np.int64).reshape(-1, 3)
+    tiny = program(**parts | {"quadratic": np.array(parts["quadratic"]), "indicators": indicators})
+    beyond = Can.needed_for(tiny) - solver.can
+    if beyond:
+        with pytest.raises(InvalidInput, match=f"The solver {name} cannot do"):
+            solver.open(tiny)
+        return
+    check_against_enumeration(solver, tiny, delta)
+
+
 def test_highs_survives_other_users_with_another_number_of_threads():
     for threads in (1, 2, 1):
         assert Highs(threads=threads).solve(MIP).value == pytest.approx(-20)
@@ -469,8 +582,8 @@ def test_unknown_names_list_the_known_ones():
 
 
 def test_capabilities_are_declared():
-    assert Highs.can == frozenset(Can)
-    assert Can.DUALS not in Scip.can
+    assert Highs.can == {Can.LP, Can.MIP, Can.WARM_START, Can.DUALS}
+    assert Scip.can == frozenset(Can) - {Can.DUALS}
 
 
 def test_fake_follows_its_script_and_records_the_calls():

@@ -92,19 +92,16 @@ def encode(
         The encoding; its only objective so far is the cost of the region's columns, if any.
 
     Raises:
-        InvalidInput: a bound is missing, or the region's columns have a quadratic cost.
+        InvalidInput: a bound is missing.
     """
     builder = ProgramBuilder()
-    if inputs.quadratic is not None:
-        raise InvalidInput(
-            "This distance has a quadratic cost, and a program has linear ones: use another norm."
-        )
     columns = builder.columns(
         list(inputs.names),
         lower=inputs.lower,
         upper=inputs.upper,
         cost=inputs.cost,
         integer=False if inputs.integer is None or not integer else inputs.integer,
+        quadratic=0.0 if inputs.quadratic is None else inputs.quadratic,
     )
     _add_rows(builder, inputs)
     encoding = Encoding(network, builder, inputs, columns, {}, {})

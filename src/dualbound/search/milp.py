@@ -20,6 +20,7 @@ from dualbound.attacks import Linearised, NearestProblem
 from dualbound.bounds import METHODS, crown
 from dualbound.errors import InvalidInput
 from dualbound.milp import formulation_named
+from dualbound.region import L2
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
@@ -131,7 +132,9 @@ class _Run(NearestRun):
         if solution.stop is Stop.INFEASIBLE:
             known.prove(np.inf)
         elif solution.bound is not None:
-            known.prove(solution.bound - TOLERANCE * (1 + abs(solution.bound)))
+            bound = solution.bound - TOLERANCE * (1 + abs(solution.bound))
+            squared = isinstance(self.problem.norm, L2)
+            known.prove(float(np.sqrt(max(bound, 0.0))) if squared else bound)
         if solution.x is not None:
             self.take(program.encoding.input_at(solution.x))
 

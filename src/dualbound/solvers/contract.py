@@ -18,10 +18,22 @@ from dualbound.milp.program import Program
 class Can(enum.Enum):
     """A capability that a solver declares."""
 
-    LP = "lp"
-    MIP = "mip"
+    LP = "linear programs"
+    MIP = "mixed-integer programs"
     WARM_START = "warm start"
     DUALS = "duals"
+    QUADRATIC = "quadratic objectives"
+    INDICATORS = "indicator constraints"
+
+    @classmethod
+    def needed_for(cls, program: Program) -> frozenset[Can]:
+        """What a solver must be able to for this program."""
+        needs = {
+            cls.MIP if program.is_mixed_integer else cls.LP: True,
+            cls.QUADRATIC: program.is_quadratic,
+            cls.INDICATORS: program.has_indicators,
+        }
+        return frozenset(can for can, needed in needs.items() if needed)
 
 
 class Stop(enum.Enum):
@@ -93,7 +105,8 @@ class Session(ABC):
 
         Args:
             clock: when to stop; looked at during the solve, so that Ctrl-C ends it.
-            cost: replaces the program's cost from now on; a linear program is hot-started.
+            cost: replaces the program's linear cost from now on (a quadratic one stays); a linear
+                program is hot-started.
             start: a point to start from; the solver may ignore it, never fail on it.
             cutoff: only points below it are of interest: stop with `Stop.CUTOFF` (or
                 `Stop.INFEASIBLE`) once it is proved that there are none.
@@ -124,6 +137,7 @@ class Solver(ABC):
 
         Raises:
             SolverNotInstalled: a package in ``needs`` is missing.
+            InvalidInput: the program has something that is not in ``can``.
         """
 
     @abstractmethod

@@ -33,7 +33,8 @@ def write_program(program: Program, path: str | Path) -> None:
         path: the file, which is replaced if it exists.
 
     Raises:
-        InvalidInput: another suffix, or a program without columns.
+        InvalidInput: another suffix, or a program without columns, with a quadratic objective or
+            with indicators.
         OutputError: the file cannot be written.
 
     >>> from tempfile import TemporaryDirectory
@@ -55,6 +56,11 @@ def write_program(program: Program, path: str | Path) -> None:
         )
     if program.shape[1] == 0:
         raise InvalidInput("A program without columns cannot be written.")
+    if program.is_quadratic or program.has_indicators:
+        raise InvalidInput(
+            "A program with a quadratic objective or with indicators is not written to a file: "
+            "use another norm, or the formulation bigm."
+        )
     highs = load(program)
     for index, name in enumerate(legal_names(program.column_names)):
         highs.passColName(index, name)

@@ -18,6 +18,7 @@ from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, S
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
+    check_able,
     checked_cost,
     checked_vector,
     conclude,
@@ -64,7 +65,9 @@ class Highs(Solver):
         options: further HiGHS options by name; they cannot replace what `Session.solve` sets.
 
     Raises:
-        InvalidInput: on `open`, an option that HiGHS does not have or a value that it refuses.
+        InvalidInput: on `open`, an option that HiGHS does not have or a value that it refuses, or
+            a program with a quadratic objective (HiGHS's own quadratic solver fails on some of the
+            smallest, and knows no integers) or with indicators.
 
     **Trusts** that HiGHS prunes a mixed-integer program correctly within its tolerance: points
     better by less than the tolerance may be missed. The bound of a *linear* program is not read
@@ -84,7 +87,7 @@ class Highs(Solver):
     name: ClassVar[str] = "highs"
     needs: ClassVar[tuple[str, ...]] = ("highspy",)
     extra: ClassVar[str] = ""
-    can: ClassVar[frozenset[Can]] = frozenset(Can)
+    can: ClassVar[frozenset[Can]] = frozenset({Can.LP, Can.MIP, Can.WARM_START, Can.DUALS})
 
     threads: int = 1
     tolerance: float = 1e-7
@@ -92,6 +95,7 @@ class Highs(Solver):
 
     def open(self, program: Program) -> Session:
         """Load a program into HiGHS."""
+        check_able(self, program)
         return _HighsSession(self, program)
 
     def version(self) -> str:
@@ -225,7 +229,7 @@ class _HighsSession(Session):
         highs, program = self._highs, self._program
         highs.clearSolver()  # the last point would be a start, and the search another one
         if start is not None:
-            value = float(self._cost @ start + program.offset)
+            value = program.value(start, self._cost)
             start = usable_start(program, start, value, watch.cutoff)
         if start is not None:
             highs.setSolution(len(start), np.arange(len(start), dtype=np.int32), start)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.milp.program import Program
-from dualbound.solvers.contract import Effort, Solution, Stop
+from dualbound.solvers.contract import Can, Effort, Solution, Solver, Stop
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of effort, unless a better point is found."""
@@ -64,6 +64,40 @@ def usable_start(
     if start is None or not np.all(np.isfinite(start)):
         return None
     return None if cutoff is not None and value >= cutoff else start
+
+
+def check_able(solver: Solver, program: Program) -> None:
+    """Refuse a program that is beyond a solver, and name those that can.
+
+    Raises:
+        InvalidInput: the program has something that is not in the solver's ``can``.
+
+    >>> from dualbound.milp.program import ProgramBuilder
+    >>> from dualbound.solvers import Highs
+    >>> builder = ProgramBuilder()
+    >>> _ = builder.columns(["x"], quadratic=1.0)
+    >>> check_able(Highs(), builder.build())
+    Traceback (most recent call last):
+    dualbound.errors.InvalidInput: The solver highs cannot do quadratic objectives; use ...
+    """
+    demand(solver, Can.needed_for(program))
+
+
+def demand(solver: Solver, needed: frozenset[Can]) -> None:
+    """Refuse a solver that cannot do something, and name those that can.
+
+    Raises:
+        InvalidInput: something is not in the solver's ``can``.
+    """
+    from dualbound.solvers import SOLVERS
+
+    missing = sorted((can for can in needed - solver.can), key=lambda can: can.value)
+    if missing:
+        able = [name for name, kind in SOLVERS.items() if needed <= kind.can]
+        raise InvalidInput(
+            f"The solver {solver.name} cannot do {' and '.join(can.value for can in missing)}; "
+            f"use {' or '.join(able)}."
+        )
 
 
 @dataclass(eq=False)
@@ -152,7 +186,7 @@ def conclude(
     ('CUTOFF', 1.0)
     """
     x = None if raw.stop in _POINTLESS else raw.x
-    value = None if x is None else float(cost @ x + program.offset)
+    value = None if x is None else program.value(x, cost)
     stop = _stop(raw, value, clock, cutoff)
     return Solution(
         stop=stop,

@@ -17,6 +17,7 @@ from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, S
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
+    check_able,
     checked_cost,
     checked_vector,
     conclude,
@@ -61,7 +62,10 @@ class Scip(Solver):
         SolverNotInstalled: on `open`, pyscipopt is missing.
         InvalidInput: on `open`, a parameter that SCIP does not have or a value that it refuses.
 
-    **Trusts** SCIP's dual bound within its feasibility tolerance (``numerics/feastol``, 1e-6).
+    A quadratic objective becomes a column above it: ``w >= sum of quadratic·v^2``.
+
+    **Trusts** SCIP's dual bound within its feasibility tolerance (``numerics/feastol``, 1e-6),
+    which is also how far ``w`` may lie below the squares.
 
     >>> Scip().name, Scip().needs
     ('scip', ('pyscipopt',))
@@ -70,12 +74,15 @@ class Scip(Solver):
     name: ClassVar[str] = "scip"
     needs: ClassVar[tuple[str, ...]] = ("pyscipopt",)
     extra: ClassVar[str] = "scip"
-    can: ClassVar[frozenset[Can]] = frozenset({Can.LP, Can.MIP, Can.WARM_START})
+    can: ClassVar[frozenset[Can]] = frozenset(
+        {Can.LP, Can.MIP, Can.WARM_START, Can.QUADRATIC, Can.INDICATORS}
+    )
 
     options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def open(self, program: Program) -> Session:
         """Load a program into SCIP."""
+        check_able(self, program)
         return _ScipSession(self, program)
 
     def version(self) -> str:
@@ -98,7 +105,8 @@ class _ScipSession(Session):
     def __init__(self, solver: Scip, program: Program) -> None:
         self._program = program
         self._cost = program.cost
-        self._model, self._variables = _load(program)
+        self._native = _load(program)
+        self._model, self._variables = self._native.model, self._native.variables
         self._model.setParam("misc/catchctrlc", False)  # SCIP's own handler prints
         for name, value in solver.options.items():
             _set_option(self._model, name, value)
@@ -137,7 +145,10 @@ class _ScipSession(Session):
         self._cost = cost
         scip = _pyscipopt()
         pairs = zip(cost.tolist(), self._variables, strict=True)
-        self._model.setObjective(scip.quicksum(c * v for c, v in pairs if c), "minimize")
+        terms = [c * v for c, v in pairs if c]
+        if self._native.squares is not None:
+            terms.append(self._native.squares)
+        self._model.setObjective(scip.quicksum(terms), "minimize")
         self._model.addObjoffset(self._program.offset - self._model.getObjoffset())
 
     def _set_limits(
@@ -155,7 +166,7 @@ class _ScipSession(Session):
         """Offer the start: whole where it is feasible, else its integers only."""
         if start is None:
             return
-        value = float(self._cost @ start + self._program.offset)
+        value = self._program.value(start, self._cost)
         start = usable_start(self._program, start, value, cutoff)
         if start is None:
             return
@@ -168,7 +179,21 @@ class _ScipSession(Session):
         values = np.where(self._program.integer, np.round(values), values)
         for index in np.flatnonzero(chosen).tolist():
             model.setSolVal(point, self._variables[index], float(values[index]))
+        if feasible:
+            self._complete(point, values)
         model.addSol(point)
+
+    def _complete(self, point: Any, values: Float[np.ndarray, " n"]) -> None:
+        """Give the columns that only SCIP has their values: squares, and slacks of indicators."""
+        program, native = self._program, self._native
+        if native.squares is not None and program.quadratic is not None:
+            squares = float(program.quadratic @ values**2)
+            self._model.setSolVal(point, native.squares, squares)
+        activity = program.matrix @ values
+        for constraint, row, sign, side in native.conditions:
+            slack = max(0.0, sign * (activity[row] - side))
+            variable = self._model.getSlackVarIndicator(constraint)
+            self._model.setSolVal(point, variable, slack)
 
     def _run(self, watch: Watch) -> None:
         self._events.watch = watch
@@ -201,8 +226,26 @@ class _ScipSession(Session):
         return np.array([model.getSolVal(best, v) for v in self._variables], dtype=float)
 
 
-def _load(program: Program) -> tuple[Any, list[Any]]:
-    """A silent SCIP model of the program, and its variables.
+@dataclass(eq=False)
+class _Native:
+    """A program in SCIP.
+
+    Attributes:
+        model: silent.
+        variables: one a column.
+        squares: at least the quadratic part of the objective; None where that is linear.
+        conditions: of each indicator constraint: itself, its row, and the sign and the side with
+            which it reads ``sign·(row - side) <= 0``.
+    """
+
+    model: Any
+    variables: list[Any]
+    squares: Any = None
+    conditions: list[tuple[Any, int, float, float]] = field(default_factory=list)
+
+
+def _load(program: Program) -> _Native:
+    """The program in SCIP.
 
     Expressions are made from dictionaries of terms: 0.3 µs a nonzero, where ``quicksum`` takes
     0.5 and writing and reading an MPS file 0.6.
@@ -212,24 +255,36 @@ def _load(program: Program) -> tuple[Any, list[Any]]:
 
     model = scip.Model()
     model.hideOutput()
+    kinds = np.where(program.integer, "I", "C")
+    if program.indicators is not None:
+        kinds[program.indicators[:, 0]] = "B"
     variables = [
-        model.addVar(lb=_side(low), ub=_side(high), obj=cost, vtype="I" if integer else "C")
-        for low, high, cost, integer in zip(
+        model.addVar(lb=_side(low), ub=_side(high), obj=cost, vtype=kind)
+        for low, high, cost, kind in zip(
             program.lower.tolist(),
             program.upper.tolist(),
             program.cost.tolist(),
-            program.integer.tolist(),
+            kinds.tolist(),
             strict=True,
         )
     ]
     model.addObjoffset(program.offset)
     terms = [Term(variable) for variable in variables]
-    _add_rows(model, program, scip, terms)
-    return model, variables
+    native = _Native(model, variables)
+    _add_rows(native, program, scip, terms)
+    if program.quadratic is not None and program.is_quadratic:
+        native.squares = model.addVar(lb=0.0, obj=1.0)
+        chosen = np.flatnonzero(program.quadratic).tolist()
+        squares = {Term(variables[j], variables[j]): float(program.quadratic[j]) for j in chosen}
+        squares[Term(native.squares)] = -1.0
+        model.addCons(scip.ExprCons(scip.Expr(squares), None, 0.0))
+    return native
 
 
-def _add_rows(model: Any, program: Program, scip: Any, terms: list[Any]) -> None:
-    a = program.matrix
+def _add_rows(native: _Native, program: Program, scip: Any, terms: list[Any]) -> None:
+    a, model = program.matrix, native.model
+    indicators = [] if program.indicators is None else program.indicators.tolist()
+    conditions = {row: (column, value) for column, value, row in indicators}
     starts, columns, values = a.indptr.tolist(), a.indices.tolist(), a.data.tolist()
     sides = zip(program.row_lower.tolist(), program.row_upper.tolist(), strict=True)
     for row, (low, high) in enumerate(sides):
@@ -241,7 +296,19 @@ def _add_rows(model: Any, program: Program, scip: Any, terms: list[Any]) -> None
             linear[terms[column]] = linear.get(terms[column], 0.0) + value
         if not linear:
             linear[terms[0]] = 0.0  # pyscipopt takes no constant rows
-        model.addCons(scip.ExprCons(scip.Expr(linear), _side(low), _side(high)))
+        expression = scip.Expr(linear)
+        if row not in conditions:
+            model.addCons(scip.ExprCons(expression, _side(low), _side(high)))
+            continue
+        column, value = conditions[row]
+        for sign, side in ((1.0, high), (-1.0, low)):
+            if math.isfinite(side):
+                constraint = model.addConsIndicator(
+                    sign * expression <= sign * side,
+                    binvar=native.variables[column],
+                    activeone=value == 1,
+                )
+                native.conditions.append((constraint, row, sign, side))
 
 
 def _side(bound: float) -> float | None:
