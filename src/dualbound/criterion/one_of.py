@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +31,13 @@ class OneOf(Union):
     (True, 'label 0 or 1')
     """
 
-    labels: tuple[int, ...]
+    labels: Sequence[int]
     ratio: float | None = None
     margin: float | None = None
     floor: float = FLOOR
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
         if not self.labels:
             raise InvalidCriterion("Name at least one label that the network may answer.")
         for label in self.labels:

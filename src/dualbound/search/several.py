@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from dualbound.attacks import NearestProblem
 from dualbound.bounds import crown
@@ -88,12 +89,12 @@ class _Several:
             known.enter("attack")
             x = self.engine.attack(self.problem, self.engine.backend(), known.clock)
             if x is not None:
-                known.improve(x, float(self.problem.distance(x)))
+                self._take(x, float(self.problem.distance(x)))
         known.enter("bounds")
         self._exclude()
         while (left := self._open()) and not known.clock.expired:
             for k, part in enumerate(left):
-                if self._is_open(part):
+                if self._is_open(part) and not known.clock.expired:
                     # An alternative that takes long leaves the others their share of the time.
                     self._open_one(part, known.clock.remaining / (len(left) - k))
 
@@ -160,12 +161,20 @@ class _Several:
             known.note = "; ".join(filter(None, (known.note, own.note)))
         before = known.value
         if own.x is not None and own.value < known.value:
-            known.improve(own.x, own.value)
+            self._take(own.x, own.value)
         if not clock.expired:
             part.tried = known.value
         if known.value < before:
             self._exclude()
         self._raise()
+
+    def _take(self, x: Float[np.ndarray, " n"], value: float) -> None:
+        """Take a witness, unless it contradicts what is proved for an alternative it reaches."""
+        outputs = self.problem.network(x)
+        for part in self.parts:
+            if part.problem.criterion.reached(outputs):
+                self._view(part.bound).check(value)
+        self.incumbent.improve(x, value)
 
     def _raise(self) -> None:
         """Record what is proved for the union: the least of its alternatives."""
