@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from brute_force import random_tiny
-from dualbound import Box, L1Ball, Network
+from dualbound import Box, L0Ball, L1Ball, L2Ball, Network
 from dualbound.bounds import Bounds, crown
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
@@ -28,9 +28,14 @@ class Case:
         lower = rng.uniform(-1, 0, n)
         box = Box(lower, lower + rng.uniform(0.2, 2, n))
         self.region: Region = box
-        if seed % 2:
-            center = rng.uniform(box.lower, box.upper)
-            self.region = L1Ball(center, rng.uniform(0.1, 1.5), box)
+        center, radius = rng.uniform(box.lower, box.upper), rng.uniform(0.1, 1.5)
+        weights = rng.uniform(0.5, 2, n) if seed % 8 > 3 else None
+        if seed % 4 == 1:
+            self.region = L1Ball(center, radius, box, weights)
+        elif seed % 4 == 2:
+            self.region = L2Ball(center, radius, box, weights)
+        elif seed % 4 == 3:
+            self.region = L0Ball(center, float(rng.integers(n + 1)), box, weights)
         self.rows, self.sides = rng.normal(size=(2, m)), rng.normal(size=2)
         self.reference = reference_of(self.region)
         chain = chain_of(self.network, self.region, self.reference, self.rows, self.sides)
@@ -65,14 +70,17 @@ def test_the_support_function_is_that_of_the_region(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 30))
     box = Box(-rng.uniform(0, 1, n) * (rng.random(n) < 0.7), rng.uniform(0, 1, n))
-    budget = rng.choice([0.0, 0.3, 2.0, 100.0, np.inf])
-    region = box if budget == np.inf else L1Ball(np.zeros(n), float(budget), box)
+    budget, weights = float(rng.choice([0.0, 0.3, 2.0, 100.0])), rng.uniform(0.5, 2, n)
+    region: Region = box
+    if seed % 5:
+        kind = (L0Ball, L1Ball, L2Ball)[seed % 3]
+        region = kind(np.zeros(n), budget, box, weights if seed % 2 else None)
     direction = rng.normal(size=n) * (rng.random(n) < 0.8)
-    if seed % 3 == 0:
+    if seed % 7 == 0:
         direction = np.round(direction)  # ties
     room = room_of(region, np.zeros(n))
     found = propagation.support(direction, room, np.zeros(n), np.zeros(n))
-    assert found == pytest.approx(float(region.support(direction[None])[0]), abs=1e-12)
+    assert found == pytest.approx(float(region.support(direction[None])[0]), abs=1e-11, rel=1e-11)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -115,7 +123,8 @@ def test_the_relaxation_is_the_linear_program(seed: int) -> None:
     assert found.most == pytest.approx(_triangle_optimum(case), rel=1e-5, abs=1e-5)
     assert case.points()[1].max() <= found.most
     assert found.move is not None
-    assert float(case.region.violation((case.reference + found.move)[None])[0]) <= 1e-6
+    if not isinstance(case.region, L0Ball):  # of which the room is only the convex hull
+        assert float(case.region.violation((case.reference + found.move)[None])[0]) <= 1e-6
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -235,17 +244,30 @@ def _triangle_optimum(
         line[y], line[z] = 1.0, -slope
         above.append(line)
         at_most.append(-slope * l if l < 0 < u else 0.0)
-    if np.isfinite(case.room.budget):
+    room = case.room
+    if np.isfinite(room.budget) and not room.round:
         line = np.zeros(width)
-        line[1 + 2 * h :] = 1.0
+        line[1 + 2 * h :] = np.concatenate([1 / room.rise, 1 / room.fall])
         above.append(line)
-        at_most.append(case.room.budget)
+        at_most.append(room.budget)
     limits = [(None, None), *[(None, None)] * h, *zip(low, high, strict=True)]
-    limits += [(0, v) for v in case.room.up] + [(0, v) for v in case.room.down]
+    limits += [(0, v) for v in room.up * room.rise] + [(0, v) for v in room.down * room.fall]
     cost = np.zeros(width)
     cost[0] = -1.0
-    found = linprog(cost, above, at_most, equal, is_, limits, method="highs")
-    return -found.fun if found.status == 0 else -np.inf
+    for _ in range(300):
+        found = linprog(cost, above, at_most, equal, is_, limits, method="highs")
+        if found.status != 0:
+            return -np.inf
+        moves = found.x[1 + 2 * h :]
+        steps = moves / np.concatenate([room.rise, room.fall])
+        length = float(np.sqrt((steps**2).sum()))
+        if not room.round or length <= room.budget * (1 + 1e-8):
+            break
+        line = np.zeros(width)  # the tangent plane where the ball is left
+        line[1 + 2 * h :] = steps / length / np.concatenate([room.rise, room.fall])
+        above.append(line)
+        at_most.append(room.budget)
+    return float(-found.fun)
 
 
 def test_bounds_can_be_handed_in() -> None:

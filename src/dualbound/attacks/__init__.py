@@ -2,6 +2,7 @@
 
 from dualbound.attacks.gradient import fgsm, pgd
 from dualbound.attacks.linearised import Linearised, polish
+from dualbound.attacks.pattern import excluded_on_pattern
 from dualbound.attacks.problem import NearestProblem
 
-__all__ = ["Linearised", "NearestProblem", "fgsm", "pgd", "polish"]
+__all__ = ["Linearised", "NearestProblem", "excluded_on_pattern", "fgsm", "pgd", "polish"]

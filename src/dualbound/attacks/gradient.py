@@ -17,7 +17,7 @@ from dualbound.criterion import Criterion
 from dualbound.limits import Clock
 from dualbound.network.graph import Network
 from dualbound.network.torch_twin import twin
-from dualbound.region import L1Ball, Region
+from dualbound.region import L1Ball, L2Ball, Region
 
 if TYPE_CHECKING:
     import torch
@@ -139,7 +139,7 @@ def pgd(
     """Projected gradient ascent on the slack, every start a run of its own.
 
     A step goes along the steepest direction of the region's geometry: in a box the sign of the
-    gradient times each input's width, in an L1 ball its largest entries only.
+    gradient times each input's width, in an L1 ball its largest entries only, in an L2 ball itself.
 
     Args:
         network: any.
@@ -173,6 +173,9 @@ def _steepest(
     region: Region, gradient: Float[np.ndarray, "batch n"]
 ) -> Float[np.ndarray, "batch n"]:
     """A step across the region along the gradient, in the region's own geometry."""
+    if isinstance(region, L2Ball):
+        length = np.sqrt((gradient**2).sum(axis=1, keepdims=True))
+        return gradient * 2 * region.radius / np.maximum(length, 1e-12)
     if not isinstance(region, L1Ball):
         return np.sign(gradient) * (region.upper - region.lower)
     kept = max(1, gradient.shape[1] // 20)

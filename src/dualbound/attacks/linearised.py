@@ -1,4 +1,4 @@
-r"""The linearised attack: linear programs on the activation pattern, from many starts.
+r"""The linearised attack: programs on the activation pattern, from many starts.
 
 On the pattern at a point the network is affine. Three moves are made of that:
 
@@ -61,6 +61,10 @@ class Linearised:
         Returns:
             ``(n,)`` in the box, passing the replay; no proof of anything.
         """
+        if problem.is_integral:
+            near = self(problem.continuous, solver, clock)
+            found = None if near is None else self._follow(problem, near, solver, clock)
+            return None if found is None else found.x
         rng = np.random.default_rng(self.seed)
         home = problem.box.project(problem.center[None])
         best: PatternOptimum | None = None
@@ -123,7 +127,7 @@ class Linearised:
         if reached is not None:
             found = self.descend(problem, reached, solver, clock)
         if found is None:
-            x = start if reached is None else reached
+            x = problem.tidied(start if reached is None else reached)
             return as_found(problem, x) if problem.reached(x) else None
         return found
 
@@ -141,10 +145,11 @@ class Linearised:
             return None
         failures = 0
         queue = list(best.tight)
-        while queue and failures < self.flips and not clock.expired:
+        flips = self.flips // 4 if problem.is_integral else self.flips  # dear ones
+        while queue and failures < flips and not clock.expired:
             name, neuron, _ = queue.pop(0)
             neighbour = flipped(pattern, name, neuron)
-            found = polish(problem, neighbour, solver, clock)
+            found = polish(problem, neighbour, solver, clock, best.distance)
             if found is not None and found.distance < best.distance * (1 - 1e-7):
                 pattern, best, queue, failures = neighbour, found, list(found.tight), 0
             else:
@@ -187,7 +192,11 @@ def as_found(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> PatternOpti
 
 
 def polish(
-    problem: NearestProblem, pattern: Pattern, solver: Solver, clock: Clock
+    problem: NearestProblem,
+    pattern: Pattern,
+    solver: Solver,
+    clock: Clock,
+    below: float = np.inf,
 ) -> PatternOptimum | None:
     """The closest point of a pattern that passes the replay.
 
@@ -195,7 +204,7 @@ def polish(
     inside by solving again with the criterion tightened tenfold.
     """
     for inside in (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1):
-        found = closest_on_pattern(problem, pattern, solver, clock, inside=inside)
+        found = closest_on_pattern(problem, pattern, solver, clock, inside=inside, below=below)
         if found is None or problem.reached(found.x):
             return found
     return None

@@ -9,11 +9,14 @@ from jaxtyping import Float
 
 from dualbound.criterion import Criterion
 from dualbound.network import Network, replay
-from dualbound.region import Box, Norm
+from dualbound.region import L0, L1, L2, Box, Grid, Norm
 
 FLOAT32_ROUNDING = 2e-5
 """Relative error allowed to the criterion's slack in a float32 evaluation. The label is allowed
 none: it must be strictly right."""
+
+HAIR = 1e-3
+"""Part of a step that is allowed to the rounding of a distance that comes in steps."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,7 @@ class NearestProblem:
         criterion: what to reach.
         norm: how distances are measured.
         box: where the point must lie, caps and masks included.
+        grid: of which it must be a point, if any.
     """
 
     network: Network
@@ -48,6 +52,7 @@ class NearestProblem:
     criterion: Criterion
     norm: Norm
     box: Box
+    grid: Grid | None = None
 
     def distance(self, x: Float[np.ndarray, "*b n"]) -> np.ndarray:
         """From the centre."""
@@ -64,9 +69,64 @@ class NearestProblem:
             Evaluation("onnxruntime", replay(self.network, x).before_softmax, FLOAT32_ROUNDING),
         )
 
+    @property
+    def is_integral(self) -> bool:
+        """Whether the nearest point of one activation pattern takes integers to find."""
+        return self.grid is not None or isinstance(self.norm, L0)
+
+    @property
+    def continuous(self) -> NearestProblem:
+        """The same without grid, and in L1 instead of L0: close, and without integers."""
+        norm = L1(self.norm.weights) if isinstance(self.norm, L0) else self.norm
+        return replace(self, norm=norm, grid=None)
+
+    def tidied(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """A point moved into the box, and there to the nearest point of the grid."""
+        x = self.box.project(x[None])[0]
+        return x if self.grid is None else self.grid.snap(x, self.box)
+
+    @property
+    def _step(self) -> float | None:
+        """Distances, or in L2 their squares, are multiples of this; None if of nothing."""
+        if self.norm.weights is not None:
+            return None
+        if isinstance(self.norm, L0):
+            return 1.0
+        if self.grid is None or not self.grid.contains(self.center):
+            return None
+        return self.grid.step**2 if isinstance(self.norm, L2) else self.grid.step
+
+    def before(self, distance: float) -> float:
+        """A radius within which a point nearer than one at this distance must lie.
+
+        Where distances come in steps, the next smaller one, and a little more against rounding.
+
+        >>> from dualbound.criterion import Targeted
+        >>> net = Network.dense([np.eye(2)], [[0.0, 0.0]])
+        >>> box = Box(0, 1).sized(2)
+        >>> asked = NearestProblem(net, np.zeros(2), Targeted(1), L0(), box)
+        >>> round(asked.before(2.0), 3), asked.beyond(asked.before(2.0))
+        (1.0, 2.0)
+        """
+        step = self._step
+        if step is None or not np.isfinite(distance):
+            return distance
+        power = 2 if isinstance(self.norm, L2) else 1
+        count = max(np.round(distance**power / step) - 1 + HAIR, 0.0)
+        return float(min((count * step) ** (1 / power), distance))
+
+    def beyond(self, radius: float) -> float:
+        """The least distance of a point outside a ball of this radius."""
+        step = self._step
+        if step is None or not np.isfinite(radius):
+            return radius
+        power = 2 if isinstance(self.norm, L2) else 1
+        count = np.floor(radius**power / step - HAIR / 2) + 1
+        return max(radius, float((count * step) ** (1 / power)))
+
     def reached(self, x: Float[np.ndarray, " n"]) -> bool:
-        """Whether every evaluation says that ``x`` reaches the criterion."""
-        return all(
+        """Whether ``x`` is on the grid and every evaluation says that it reaches the criterion."""
+        return (self.grid is None or self.grid.contains(x)) and all(
             self.criterion.reached(found.outputs, rounding=found.rounding)
             for found in self.evaluations(x)
         )

@@ -3,6 +3,7 @@
 `tree` is not imported here: it brings numba along, which takes a while to load.
 """
 
-from dualbound.phases.chain import Chain, Room, chain_of, reference_of, room_of
+from dualbound.phases.chain import Chain, chain_of
+from dualbound.phases.moves import Room, reference_of, room_of
 
 __all__ = ["Chain", "Room", "chain_of", "reference_of", "room_of"]

@@ -1,4 +1,4 @@
-"""A network that is a plain chain, and a region, packed into flat arrays for compiled code.
+"""A network that is a plain chain, packed into flat arrays for compiled code.
 
 Layer 1 reads the *move* ``d = x - x0`` from a reference point; the last layer holds the linear
 functions of the output that a search asks about, its *goals*.
@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds.layer_bounds import rounding
-from dualbound.errors import InvalidInput
 from dualbound.network.graph import Affine, Network, Relu
-from dualbound.region import Box, L1Ball, Region
+from dualbound.region import Region
 
 
 class Chain(NamedTuple):
@@ -134,47 +133,3 @@ def _magnitudes(
         low, high = np.maximum(low - slack, 0.0), np.maximum(high + slack, 0.0)
         found.append(size)
     return found, reach
-
-
-class Room(NamedTuple):
-    """A ball or a box, seen from its reference point.
-
-    Attributes:
-        up, down: how far each input may move, ``(n,)``, not negative.
-        budget: the most that all moves may sum up to, or infinity.
-    """
-
-    up: np.ndarray
-    down: np.ndarray
-    budget: float
-
-
-def reference_of(region: Region) -> Float[np.ndarray, " n"]:
-    """A point of a region from which it is a `Room`: the middle of a box, the start of a ball.
-
-    Raises:
-        InvalidInput: a region that is neither an L1 ball nor a box.
-    """
-    match region:
-        case L1Ball():
-            return region.start
-        case Box():
-            return (region.lower + region.upper) / 2
-    raise InvalidInput(f"A {type(region).__name__} is neither an L1 ball nor a box.")
-
-
-def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
-    """A region as moves from a reference: any point of a box; of an L1 ball, its start.
-
-    Raises:
-        InvalidInput: a region that is neither an L1 ball nor a box, or a reference that does not
-            fit.
-    """
-    ball = isinstance(region, L1Ball)
-    if ball and not np.array_equal(reference_of(region), reference):
-        raise InvalidInput("Moves in an L1 ball are counted from its start.")
-    up, down = region.upper - reference, reference - region.lower
-    if not ball and min(up.min(), down.min()) < 0:
-        raise InvalidInput("Moves in a box are counted from one of its points.")
-    budget = float(region.budget) if isinstance(region, L1Ball) else np.inf
-    return Room(np.maximum(up, 0.0), np.maximum(down, 0.0), budget)

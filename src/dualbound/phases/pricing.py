@@ -1,11 +1,12 @@
-"""Which inputs have columns in a program: those whose moves pay, or might."""
+"""Which moves have columns in a program: those that pay, or might."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from dualbound.phases import propagation
 from dualbound.phases.compiled import compiled
-from dualbound.phases.program import PRICED_AT_MOST, mark
+from dualbound.phases.program import PRICED_AT_MOST, first_move, mark
 
 PRICED_AT_ONCE = 24
 """How many inputs get columns in one round of pricing."""
@@ -15,7 +16,7 @@ PRICED_AT_ONCE = 24
 def sift(room, p):
     """Fix the inputs of a box where the last direction wants them, but those it hardly moves."""
     n = len(p.direction)
-    first = len(p.reduced) - 2 * n
+    first = first_move(p)
     mark(p)
     gains = np.abs(p.direction) * (room.up + room.down)
     for i in range(n):
@@ -34,10 +35,12 @@ def sift(room, p):
 
 
 @compiled
-def price(room, p, worth):
-    """Give columns to the inputs that the last direction moves most; whether there are any."""
+def price(chain, room, p, worth):
+    """Give columns to the moves that the last direction pays most; whether there are any."""
     n = len(p.direction)
     mark(p)
+    if room.round:
+        return _price_point(chain, room, p, worth)
     gains = np.zeros(2 * n)
     if room.budget == np.inf:
         for i in range(n):
@@ -47,8 +50,8 @@ def price(room, p, worth):
         if p.counts[0] + PRICED_AT_ONCE > len(p.moves):
             _drop(p)
         for i in range(n):
-            gains[i] = (p.direction[i] - worth) * room.up[i]
-            gains[n + i] = (-p.direction[i] - worth) * room.down[i]
+            gains[i] = (p.direction[i] * room.rise[i] - worth) * room.up[i]
+            gains[n + i] = (-p.direction[i] * room.fall[i] - worth) * room.down[i]
     for j in range(p.counts[0]):
         gains[p.moves[j]] = 0.0
     added = 0
@@ -66,10 +69,43 @@ def price(room, p, worth):
 
 
 @compiled
+def _price_point(chain, room, p, worth):
+    """Give a column to the point of a round room that is furthest along the last direction."""
+    n = len(p.direction)
+    if p.counts[0] >= len(p.moves):
+        _drop(p)
+    if p.counts[0] >= len(p.moves):
+        return False
+    taken = np.zeros(len(p.points), dtype=np.bool_)
+    for j in range(p.counts[0]):
+        taken[p.moves[j]] = True
+    slot = 0
+    while taken[slot]:
+        slot += 1
+    gains, rooms = np.zeros(n), np.zeros(n)
+    price = propagation.round_price(p.direction, room, gains, rooms)
+    if price == np.inf:
+        return False
+    gain = -worth
+    for i in range(n):
+        steps = rooms[i] if gains[i] > price * rooms[i] else gains[i] / price
+        rising = p.direction[i] > 0.0
+        p.points[slot, i] = steps * room.rise[i] if rising else -steps * room.fall[i]
+        gain += p.direction[i] * p.points[slot, i]
+    if gain <= 1e-12:
+        return False
+    for i in range(chain.sizes[0]):
+        p.images[slot, i] = np.dot(chain.first[i], p.points[slot])
+    p.moves[p.counts[0]] = slot
+    p.counts[0] += 1
+    return True
+
+
+@compiled
 def _drop(p):
-    """Take the columns from those inputs of a ball that stay where they are."""
-    d, n = p.d, len(p.direction)
-    first = len(p.reduced) - 2 * n
+    """Take the columns from those moves of a ball that are not made."""
+    d = p.d
+    first = first_move(p)
     used = p.basic.copy()
     for j in range(d.shape[1]):
         if d.raised[j]:

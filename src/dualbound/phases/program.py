@@ -9,7 +9,8 @@ is open are variables: the others are composed away, and a sign that was *chosen
 What remains is a `simplex.Dictionary` of some dozens of rows.
 
 In a ball few inputs move in an optimum, so few have columns. The others stay where they are until
-their price says that moving them would pay. What is proved is `propagation.lagrangian` of the
+their price says that moving them would pay. In a round room the columns are whole points of it, and
+a move is a convex combination of them (Dantzig and Wolfe). What is proved is `propagation.lagrangian` of the
 multipliers: the simplex method is trusted with nothing.
 """
 
@@ -20,11 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dualbound.phases import simplex
-from dualbound.phases.chain import Chain, Room
+from dualbound.phases.chain import Chain
+from dualbound.phases.moves import Room
 from dualbound.phases.compiled import compiled
 
 PRICED_AT_MOST = 100
-"""How many inputs of a ball have columns; then those that stay where they are lose theirs."""
+"""How many moves of a ball have columns; then those that are not made lose theirs."""
 
 TOP, BALL, GOAL = 0, 1, 2
 """Variables: the smallest goal, what is left of the budget, and from here on the slacks of goals.
@@ -37,7 +39,10 @@ class Program(NamedTuple):
     Attributes:
         d: of the node.
         trial: a copy to look ahead in.
-        moves: inputs that have columns; in a ball, those of downward moves are counted from ``n``.
+        moves: inputs that have columns; in a ball, those of downward moves are counted from ``n``;
+            in a round room, rows of ``points``.
+        points: moves of a round room, ``(c, n)``.
+        images: what they do to the first layer's neurons, ``(c, m)``.
         settled: neurons whose sign is the same everywhere in the room: they need no rows.
         fixed: where the other inputs of a box are, as moves.
         counts: how many moves; programs solved.
@@ -53,6 +58,8 @@ class Program(NamedTuple):
     d: simplex.Dictionary
     trial: simplex.Dictionary
     moves: np.ndarray
+    points: np.ndarray
+    images: np.ndarray
     settled: np.ndarray
     fixed: np.ndarray
     counts: np.ndarray
@@ -71,12 +78,15 @@ def empty(chain: Chain, room: Room) -> Program:
     """An empty one."""
     h, k, n = chain.hidden, int(chain.sizes[-1]), chain.first.shape[1]
     ball = bool(np.isfinite(room.budget))
-    moves = min(2 * n, PRICED_AT_MOST) if ball else n
-    rows, columns, variables = 2 * h + k + 1, moves + h + 1, GOAL + k + 4 * h + 2 * n
+    moves = PRICED_AT_MOST if room.round else min(2 * n, PRICED_AT_MOST) if ball else n
+    rows, columns = 2 * h + k + 1, moves + h + 1
+    variables = GOAL + k + 4 * h + max(2 * n, moves)
     return Program(
         d=simplex.dictionary(rows, columns, variables),
         trial=simplex.dictionary(rows, columns, variables),
         moves=np.arange(moves),
+        points=np.zeros((moves if room.round else 0, n)),
+        images=np.zeros((moves if room.round else 0, int(chain.sizes[0]))),
         settled=np.zeros(h, dtype=np.bool_),
         fixed=np.zeros(n),
         counts=np.zeros(2, dtype=np.int64),
@@ -90,6 +100,12 @@ def empty(chain: Chain, room: Room) -> Program:
         direction=np.zeros(n),
         leaning=np.zeros(h),
     )
+
+
+@compiled
+def first_move(p):
+    """The variable of the first move."""
+    return GOAL + len(p.goals) + 4 * len(p.multipliers)
 
 
 @compiled
@@ -125,9 +141,10 @@ def write(chain, room, low, high, p):
     if room.budget < np.inf:
         d.table[rows, : columns + 1] = 0.0
         d.table[rows, : p.counts[0]] = -1.0
-        d.table[rows, columns] = room.budget
+        budget = 1.0 if room.round else room.budget
+        d.table[rows, columns] = budget
         d.rows[rows] = BALL
-        d.low[BALL], d.high[BALL] = 0.0, room.budget
+        d.low[BALL], d.high[BALL] = 0.0, budget
         rows += 1
     d.shape[0], d.shape[1] = rows, columns
     d.table[rows, : columns + 1] = 0.0
@@ -146,7 +163,10 @@ def _write_columns(room, low, high, p, k):
             d.low[first + at], d.high[first + at] = -room.down[at], room.up[at]
         else:
             d.low[first + at] = 0.0
-            d.high[first + at] = room.up[at] if at < n else room.down[at - n]
+            if room.round:
+                d.high[first + at] = 1.0
+            else:
+                d.high[first + at] = room.up[at] if at < n else room.down[at - n]
         columns += 1
     for i in range(h):
         p.column[i] = -1
@@ -170,7 +190,12 @@ def _write_formula(chain, room, high, p, layer, i, columns):
             f[columns] += np.dot(chain.first[i], p.fixed)
         for j in range(p.counts[0]):
             at = p.moves[j]
-            f[j] = chain.first[i, at] if at < n else -chain.first[i, at - n]
+            if room.round:
+                f[j] = p.images[at, i]
+            elif at < n:
+                f[j] = chain.first[i, at] * room.rise[at]
+            else:
+                f[j] = -chain.first[i, at - n] * room.fall[at - n]
         return
     before, width = chain.starts[layer - 1], chain.sizes[layer - 1]
     offset = chain.offsets[layer] + (i - chain.starts[layer]) * width

@@ -64,7 +64,7 @@ def _spend(gains, rooms, count, budget):
 
 @compiled
 def support(direction, room, gains, rooms):
-    """The exact maximum of ``direction·d`` over the room; the last two are scratch."""
+    """The maximum of ``direction·d`` over the room, at least; the last two are scratch."""
     n = len(direction)
     if room.budget == np.inf:
         total = 0.0
@@ -72,28 +72,98 @@ def support(direction, room, gains, rooms):
             v = direction[p]
             total += v * room.up[p] if v > 0.0 else -v * room.down[p]
         return total
+    if room.round:
+        return _round_support(direction, room, gains, rooms)
     top = 0.0
     for p in range(n):
         v = direction[p]
-        r = room.up[p] if v > 0.0 else room.down[p]
-        if r > 0.0:
-            top = max(top, abs(v))
+        if v > 0.0:
+            gains[p] = v * room.rise[p] if room.up[p] > 0.0 else 0.0
+        else:
+            gains[p] = -v * room.fall[p] if room.down[p] > 0.0 else 0.0
+        top = max(top, gains[p])
     threshold = 0.5 * top
     while True:  # few inputs earn enough to be moved at all; look at no more than needed
-        count = 0
         weight = 0.0
         for p in range(n):
-            v = direction[p]
-            if abs(v) > threshold:
-                r = room.up[p] if v > 0.0 else room.down[p]
-                if r > 0.0:
-                    gains[count] = abs(v)
-                    rooms[count] = r
-                    weight += r
-                    count += 1
+            if gains[p] > threshold:
+                weight += room.up[p] if direction[p] > 0.0 else room.down[p]
         if weight >= room.budget or threshold == 0.0:
-            return _spend(gains, rooms, count, room.budget)
+            break
         threshold = 0.5 * threshold if threshold > 1e-3 * top else 0.0
+    count = 0
+    for p in range(n):
+        if gains[p] > threshold:
+            gain = gains[p]
+            rooms[count] = room.up[p] if direction[p] > 0.0 else room.down[p]
+            gains[count] = gain
+            count += 1
+    return _spend(gains, rooms, count, room.budget)
+
+
+@compiled
+def _round_support(direction, room, gains, rooms):
+    r"""The support function where the Euclidean length of the steps is bounded.
+
+    For every price :math:`\mu > 0` of the squared length,
+
+    .. math:: \mu B^2 / 2 + \sum_i \max_{0 \le s \le r_i} (g_i s - \mu s^2 / 2)
+
+    is an upper bound, and for the best price it is exact.
+    """
+    price = round_price(direction, room, gains, rooms)
+    if price == np.inf:
+        return 0.0
+    bound = 0.5 * price * room.budget * room.budget
+    for p in range(len(direction)):
+        if gains[p] > price * rooms[p]:
+            bound += gains[p] * rooms[p] - 0.5 * price * rooms[p] * rooms[p]
+        elif gains[p] > 0.0:
+            bound += 0.5 * gains[p] * gains[p] / price
+    return bound
+
+
+@compiled
+def round_price(direction, room, gains, rooms):
+    """The best price of a squared step in a round room, reached from above.
+
+    Once it is known whose steps end at their bounds, the price follows from the others.
+
+    Args:
+        direction: of the moves.
+        room: round.
+        gains: receives what a step of each input earns, 0 where it can take none.
+        rooms: receives how many steps each may take.
+
+    Returns:
+        The price; 0 if the budget is more than can be used, infinity if nothing earns anything.
+    """
+    n = len(direction)
+    total = 0.0
+    for p in range(n):
+        v = direction[p]
+        rooms[p] = room.up[p] if v > 0.0 else room.down[p]
+        gains[p] = 0.0
+        if rooms[p] > 0.0:
+            gains[p] = v * room.rise[p] if v > 0.0 else -v * room.fall[p]
+        total += gains[p] * gains[p]
+    if total == 0.0 or room.budget <= 0.0:
+        return np.inf
+    price = np.sqrt(total) / room.budget
+    for _ in range(100):
+        free, left = 0.0, room.budget * room.budget
+        for p in range(n):
+            if gains[p] > price * rooms[p]:
+                left -= rooms[p] * rooms[p]
+            else:
+                free += gains[p] * gains[p]
+        if free <= 0.0:
+            return 0.0
+        better = np.sqrt(free / left) if left > 0.0 else price
+        if not better < price * (1.0 - 1e-12):
+            break
+        price = better
+    return price
 
 
 @compiled

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from dualbound.phases import pricing, program, propagation, solving
-from dualbound.phases.chain import Chain, Room
+from dualbound.phases.chain import Chain
+from dualbound.phases.moves import Room
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,7 @@ class Relaxation:
         self._program = program.empty(chain, room)
         if settled is not None:
             self._program.settled[:] = settled
-        self.narrow(room, least)
+        self._room, self._least = room, least
 
     @property
     def solves(self) -> int:
@@ -87,6 +88,9 @@ class Relaxation:
 
     def narrow(self, room: Room, least: float) -> None:
         """Look at a smaller room, or only at larger goals, from now on."""
+        if room.round and room.budget < self._room.budget:
+            self._program.points[:] *= room.budget / self._room.budget
+            self._program.images[:] *= room.budget / self._room.budget
         self._room, self._least = room, least
 
     def bound(

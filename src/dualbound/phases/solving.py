@@ -57,7 +57,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
     """Maximise the smallest goal; what is proved, and whether ``move`` is an optimum."""
     d, m = p.d, 0
     n = len(p.direction)
-    first = len(p.reduced) - 2 * n
+    first = program.first_move(p)
     best, moved = np.inf, False
     program.write(chain, room, low, high, p)
     for _ in range(200):
@@ -71,7 +71,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                 multipliers[:] = p.multipliers
                 leaning[:] = 0.0
                 return -np.inf, False
-            if not pricing.price(room, p, worth):
+            if not pricing.price(chain, room, p, worth):
                 return best, moved
             program.write(chain, room, low, high, p)
             continue
@@ -93,20 +93,24 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
         value = simplex.objective(d)
         if ended == simplex.OPTIMAL:
             moved = True
-            move[:] = p.fixed
+            move[:] = p.fixed  # of a ball, all zero
             for i in range(m + d.shape[1]):
                 if i < m:
                     v, x = d.rows[i], d.values[i]
                 else:
                     v = d.columns[i - m]
                     x = d.high[v] if d.raised[i - m] else d.low[v]
-                if v >= first + n:
-                    move[v - first - n] -= x
-                elif v >= first:
-                    move[v - first] += x
+                if v < first:
+                    continue
+                if room.round:
+                    move += x * p.points[v - first]
+                elif v >= first + n:
+                    move[v - first - n] -= x * room.fall[v - first - n]
+                else:
+                    move[v - first] += x * room.rise[v - first]
             if most - value <= precision * (most - least):
                 return best, moved
-        if not pricing.price(room, p, worth / total):
+        if not pricing.price(chain, room, p, worth / total):
             return best, moved
         program.write(chain, room, low, high, p)
     return best, moved
@@ -134,7 +138,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
             value, worth = _refuted(chain, room, low, high, p, least, work)
             if value < 0.0:
                 return False
-            if not pricing.price(room, p, worth):
+            if not pricing.price(chain, room, p, worth):
                 return True
         else:
             worth = program.read(chain, low, high, p, d.shape[0], 1.0, i, sign)
@@ -153,7 +157,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
             value = simplex.objective(d)
             if bound <= 0.0 or ended == simplex.GIVEN_UP or bound - value <= 0.02 * width:
                 return True
-            if not pricing.price(room, p, worth):
+            if not pricing.price(chain, room, p, worth):
                 return True
         program.write(chain, room, low, high, p)
         d.low[TOP], d.high[TOP] = least, least

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dualbound.limits import Clock
 from dualbound.phases import propagation
-from dualbound.phases.chain import Chain, Room
+from dualbound.phases.chain import Chain
+from dualbound.phases.moves import Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed
 
 TRIED = 6
@@ -72,6 +73,9 @@ class PhaseTree:
         least: what is to be proved; see `raise_least`.
         on_point: is handed moves of the room, each the optimum of a relaxation; it may call
             `shrink` or `raise_least`. Called by one thread at a time.
+        on_leaf: asked of a pattern, true where a neuron is active, whose relaxation leaves the node
+            open though no sign is: whether it is closed all the same. For rooms that are larger
+            than what is meant. Called as ``on_point`` is.
         on_node: called now and then, by the thread that called `run`.
         low, high: bounds of all neurons that are known to hold in the room.
         threads: how many look at nodes; with one, a search is the same each time.
@@ -92,6 +96,7 @@ class PhaseTree:
         *,
         least: float = 0.0,
         on_point: Callable[[Float[np.ndarray, " n"]], None] | None = None,
+        on_leaf: Callable[[Bool[np.ndarray, " h"]], bool] | None = None,
         on_node: Callable[[], None] | None = None,
         low: Float[np.ndarray, " h"] | None = None,
         high: Float[np.ndarray, " h"] | None = None,
@@ -99,7 +104,7 @@ class PhaseTree:
     ) -> None:
         self.chain, self.room, self.clock, self.least = chain, room, clock, least
         self.nodes = self.programs = 0
-        self._on_point, self._on_node = on_point, on_node
+        self._on_point, self._on_leaf, self._on_node = on_point, on_leaf, on_node
         self._threads = threads
         self._layer_of = np.repeat(np.arange(len(chain.sizes) - 1), chain.sizes[:-1])
         self._rooms = 0
@@ -293,6 +298,9 @@ class PhaseTree:
     ) -> list[_Node] | None:
         """Split at the neuron that wins most, of the few that the bound leans on most."""
         unstable = (node.low < 0) & (node.high > 0)
+        if self._on_leaf is not None and not unstable.any() and not self.clock.expired:
+            with self._telling:
+                return [] if self._on_leaf(node.low >= 0) else None
         if not unstable.any() or self.clock.expired:
             return None
         leaning = node.relaxed.leaning if node.relaxed is not None else np.zeros(len(unstable))
@@ -367,4 +375,5 @@ def prepare() -> None:
         magnitudes=np.full(2 * n + 1, 1e3),
         unit=1e-15,
     )
-    PhaseTree(chain, Room(np.ones(n), np.ones(n), np.inf), Clock(), least=2.0).run(3)
+    ones = np.ones(n)
+    PhaseTree(chain, Room(ones, ones, ones, ones, np.inf, False), Clock(), least=2.0).run(3)

@@ -14,7 +14,7 @@ from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.queries.answer import Answer, Stats, Status, Witness
 from dualbound.queries.replay import Refused, replayed
-from dualbound.region import Box, Norm, norm_named
+from dualbound.region import Box, Grid, Norm, norm_named
 from dualbound.search import Engine, Incumbent, Progress, automatic, relative_gap, search_all
 
 DEFAULT_GAP = 1e-4
@@ -29,6 +29,8 @@ def nearest(
     region: Box | None = None,
     cap: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    levels: int | None = None,
+    weights: ArrayLike | None = None,
     gap: float = DEFAULT_GAP,
     engine: Engine | None = None,
     limits: Limits | None = None,
@@ -40,10 +42,14 @@ def nearest(
         network: from `dualbound.load`.
         x: the input to start from, in the network's input shape or flat, in the user's units.
         criterion: what to reach: `Targeted`, `Untargeted`, `OneOf`, `Class` (repair), `RunnerUp`.
-        norm: ``"l1"`` (sum of changes) or ``"linf"`` (largest change).
+        norm: ``"l1"`` (sum of changes), ``"linf"`` (largest change), ``"l2"`` (Euclidean length) or
+            ``"l0"`` (how many inputs change).
         region: the inputs allowed; ``Box(0, 1)`` when not given.
         cap: how far each input may move, one number or one for each.
         mask: true for the inputs that may change.
+        levels: the witness must be on a grid: every input a multiple of ``1 / levels``, 255 for
+            8-bit images.
+        weights: what a unit of change costs at each input; see the norms.
         gap: relative gap between value and bound that counts as proved.
         engine: how it is solved: `Columns` or `Milp`; chosen by the network when not given.
         limits: when to stop.
@@ -69,7 +75,10 @@ def nearest(
     """
     if not 0 <= gap < 1:
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
-    problem = nearest_problem(network, x, criterion, norm=norm, region=region, cap=cap, mask=mask)
+    problem = nearest_problem(
+        network, x, criterion,
+        norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
+    )  # fmt: skip
     engine = engine or automatic(problem)
 
     def tell(phase: str) -> None:
@@ -117,6 +126,8 @@ def nearest_problem(
     region: Box | None = None,
     cap: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    levels: int | None = None,
+    weights: ArrayLike | None = None,
 ) -> NearestProblem:
     """Check the parts of a nearest query and put them together; see `nearest`."""
     center = network.one_input(x)
@@ -129,12 +140,10 @@ def nearest_problem(
             f"{box.upper[at]:g}]. Images are expected in [0, 1]: divide 8-bit pixels by 255, or "
             "pass the region in which the network's inputs live."
         )
+    box = box.within(center, cap=cap, mask=mask)
+    grid = None if levels is None else Grid(levels)
     return NearestProblem(
-        network,
-        center,
-        criterion.at(network(center)),
-        norm_named(norm),
-        box.within(center, cap=cap, mask=mask),
+        network, center, criterion.at(network(center)), norm_named(norm, weights), box, grid
     )
 
 

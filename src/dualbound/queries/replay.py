@@ -24,12 +24,15 @@ def replayed(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> Witness:
         The witness.
 
     Raises:
-        Refused: the point leaves the box (caps and masks included, no tolerance), does not reach
-            the criterion in float64 (no tolerance), or is labelled otherwise by onnxruntime.
+        Refused: the point leaves the box (caps and masks included, no tolerance) or the grid, does
+            not reach the criterion in float64 (no tolerance), or is labelled otherwise by
+            onnxruntime.
     """
     outside = float(problem.box.violation(x[None])[0])
     if not outside == 0.0:
         raise Refused(f"the point leaves the allowed box by {outside:.3g}")
+    if problem.grid is not None and not problem.grid.contains(x):
+        raise Refused(f"the point is not on the grid of {problem.grid.levels} levels")
     criterion, runtimes = problem.criterion, []
     evaluations = problem.evaluations(x)
     for found in evaluations:

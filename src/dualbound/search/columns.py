@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+import numpy as np
+
 from dualbound.attacks import Linearised, NearestProblem
 from dualbound.errors import InvalidInput
 from dualbound.limits import core_count
 from dualbound.phases import Chain, chain_of
-from dualbound.search.engine import Engine
+from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.solvers import Highs, Solver
 
@@ -78,11 +80,31 @@ class Columns(Engine):
 
         run = ShrinkingBall(problem, incumbent, gap, self.backend(), self.attack, chain)
         incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
-        run.start()
+        if problem.grid is None:
+            run.start()
+        else:
+            self._start_between(problem, incumbent, gap, run)
         if not run.finished and not incumbent.clock.expired:
             run.prove(self.threads or core_count())
         incumbent.enter("done")
         return run.unstable
+
+
+    def _start_between(
+        self, problem: NearestProblem, incumbent: Incumbent, gap: float, run: NearestRun
+    ) -> None:
+        """Solve the question without its grid: its bound holds, its patterns are worth a look."""
+        between = Incumbent(incumbent.clock, lambda p: incumbent.report(extra_nodes=p.nodes))
+        incumbent.enter("between the levels")
+        self.search(replace(problem, grid=None), between, gap)
+        incumbent.nodes += between.nodes
+        if between.bound < np.inf:
+            incumbent.prove(problem.beyond(between.bound * (1 - 1e-9)))
+        else:
+            incumbent.prove(np.inf)
+        if between.x is not None:
+            incumbent.enter("attack")
+            run.take(between.x)
 
 
 def _chain(problem: NearestProblem) -> Chain | None:

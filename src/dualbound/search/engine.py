@@ -78,7 +78,8 @@ class NearestRun:
     @property
     def radius(self) -> float:
         """Of the ball in which there must be nothing for the gap to be closed."""
-        return min(self.incumbent.value * (1 - self.gap), self.furthest)
+        value = self.incumbent.value
+        return min(value * (1 - self.gap), self.problem.before(value), self.furthest)
 
     @property
     def finished(self) -> bool:
@@ -102,8 +103,9 @@ class NearestRun:
         return self.problem.norm.ball(self.problem.center, radius, self.problem.box)
 
     def excluded(self, radius: float) -> None:
-        """Record that a ball holds no witness."""
-        self.incumbent.prove(radius if radius < self.furthest else np.inf)
+        """Record that a ball holds no witness, its surface included."""
+        beyond = self.problem.beyond(radius)
+        self.incumbent.prove(beyond if radius < self.furthest else np.inf)
 
     def most(self, region: Region, bounds: Bounds) -> float:
         """An upper bound on the criterion's slack over a region, by CROWN."""
@@ -117,7 +119,7 @@ class NearestRun:
         x = problem.box.project(x[None])[0]
         clock = Clock() if known.clock.expired else known.clock
         found = (self.attack or Linearised()).descend(problem, x, self.solver, clock)
-        if found is None and problem.reached(x):
+        if found is None and problem.reached(x := problem.tidied(x)):
             return known.improve(x, float(problem.distance(x)))
         return found is not None and known.improve(found.x, found.distance)
 
@@ -142,5 +144,5 @@ class NearestRun:
         region = self.ball(radius)
         excluded = self.most(region, crown(self.problem.network, region)) < 0
         if excluded:
-            self.incumbent.prove(radius)
+            self.incumbent.prove(self.problem.beyond(radius))
         return excluded and not self.incumbent.clock.expired

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from dualbound.attacks import NearestProblem
 from dualbound.bounds import Bounds
 from dualbound.milp import Encoding, Formulation, Program, encode
-from dualbound.region import Region
+from dualbound.region import LinearForm, Region
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,8 @@ def margin_program(
             is never lost to the solver's tolerance.
         most: upper bound of ``t``.
     """
-    encoding = encode(problem.network, region.linear_form(), bounds, formulation=formulation)
+    form = _on_grid(problem, region.linear_form())
+    encoding = encode(problem.network, form, bounds, formulation=formulation)
     builder = encoding.builder
     t = builder.columns(["margin"], lower=least, upper=max(most, least), cost=-1.0)
     _criterion_rows(problem, encoding, minus=t)
@@ -74,10 +75,14 @@ def distance_program(
         bounds: over the problem's whole box.
         formulation: of the rectifiers.
     """
-    form = problem.norm.distance_form(problem.center, problem.box)
+    form = _on_grid(problem, problem.norm.distance_form(problem.center, problem.box))
     encoding = encode(problem.network, form, bounds, formulation=formulation)
     _criterion_rows(problem, encoding, minus=None)
     return NearestProgram(encoding.builder.build(), encoding)
+
+
+def _on_grid(problem: NearestProblem, form: LinearForm) -> LinearForm:
+    return form if problem.grid is None else problem.grid.hold(form, problem.box)
 
 
 def _criterion_rows(problem: NearestProblem, encoding: Encoding, minus: np.ndarray | None) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from dualbound.attacks import polish
+from dualbound.attacks import excluded_on_pattern, polish
 from dualbound.network.graph import pattern_at
 from dualbound.phases import Chain, Room, room_of
 from dualbound.phases.tree import PhaseTree
@@ -85,6 +85,7 @@ class ShrinkingBall(NearestRun):
             self._room(radius),
             self.incumbent.clock,
             on_point=self._try,
+            on_leaf=self._decide if self.problem.is_integral else None,
             on_node=self._tell,
             threads=threads,
         )
@@ -109,7 +110,8 @@ class ShrinkingBall(NearestRun):
         problem = self.problem
         x = problem.box.project((self._reference + move)[None])[0]
         before, better = self.incumbent.value, False
-        if float(problem.criterion.slack(problem.network(x))) >= 0:
+        reached = float(problem.criterion.slack(problem.network(x))) >= 0
+        if reached and not problem.is_integral:
             better = self.take(x)
         elif self._polished <= POLISHED * (self.incumbent.nodes + self._tree.nodes):
             pattern = pattern_at(problem.network, x)
@@ -117,7 +119,8 @@ class ShrinkingBall(NearestRun):
             if key not in self._patterns:
                 self._patterns.add(key)
                 self._polished += 1
-                found = polish(problem, pattern, self.solver, self.incumbent.clock)
+                clock = self.incumbent.clock
+                found = polish(problem, pattern, self.solver, clock, self.incumbent.value)
                 if found is not None and found.distance < self.incumbent.value:
                     better = self.take(found.x)
         if better and self._tree.nodes < DOUBT and self.incumbent.value < before * (1 - NOTABLE):
@@ -125,6 +128,20 @@ class ShrinkingBall(NearestRun):
             self._tree.stop()  # planted anew in the smaller ball, it grows thinner from its root on
         elif better:
             self._tree.shrink(self._room(min(self._limit, self.radius)))
+
+    def _decide(self, active: Bool[np.ndarray, " h"]) -> bool:
+        """Whether one whole pattern is excluded, integers and all; else it may hold a witness."""
+        sizes = np.cumsum([relu.size for relu in self.problem.network.relus])
+        parts = np.split(active[: sizes[-1]] if len(sizes) else active[:0], sizes[:-1])
+        relus = self.problem.network.relus
+        pattern = {relu.name: on for relu, on in zip(relus, parts, strict=False)}
+        radius = min(self._limit, self.radius)
+        excluded, x = excluded_on_pattern(
+            self.problem, pattern, radius, self.solver, self.incumbent.clock
+        )
+        if x is not None and self.take(x):
+            self._tree.shrink(self._room(min(self._limit, self.radius)))
+        return excluded
 
     def _tell(self) -> None:
         if self.incumbent.clock.seconds > self._told + 1.0:
@@ -141,6 +158,6 @@ class ShrinkingBall(NearestRun):
             middle = (low + high) / 2
             if self._tree.excludes(self._room(middle)):
                 self.excluded(middle)
-                low = middle
+                low = max(middle, self.incumbent.bound)
             else:
                 high = middle

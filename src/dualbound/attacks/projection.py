@@ -1,0 +1,107 @@
+r"""The point of a polyhedron in a box that is nearest to a centre, in a weighted L2 norm.
+
+.. math:: \min_x \tfrac12 \sum_i w_i (x_i - c_i)^2 \quad\text{s.t.}\quad Ax + b \ge 0,\;
+          l \le x \le u
+
+The dual has one multiplier a row and no other constraint than :math:`\lambda \ge 0`; it is concave
+and once differentiable, with :math:`x(\lambda) = \mathrm{clip}(c + W^{-1} A^\top \lambda)`. It is
+climbed by projected Newton steps (Bertsekas, *Projected Newton methods for optimization problems
+with simple constraints*, 1982): some dozens of rows make that a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+STEPS = 200
+"""Newton steps at most; a dozen are usual."""
+
+
+def project_to_rows(
+    center: Float[np.ndarray, " n"],
+    rows: Float[np.ndarray, "m n"],
+    offset: Float[np.ndarray, " m"],
+    lower: Float[np.ndarray, " n"],
+    upper: Float[np.ndarray, " n"],
+    weights: Float[np.ndarray, " n"] | None = None,
+    *,
+    precision: float = 1e-11,
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
+    """Solve the projection above.
+
+    Args:
+        center: what the point shall be near to.
+        rows: ``A``.
+        offset: ``b``.
+        lower: of the box.
+        upper: likewise.
+        weights: ``w``, positive; 1 when not given.
+        precision: violation of a row, and slack at a multiplier, that count as none.
+
+    Returns:
+        The point, in the box, and the multipliers; None if no point of the box satisfies the rows
+        or the steps did not suffice. Whoever uses the point checks it.
+
+    >>> x, _ = project_to_rows(
+    ...     np.zeros(2), np.array([[1.0, 1.0]]), np.array([-1.0]), np.zeros(2), np.array([0.2, 1.0])
+    ... )
+    >>> x.round(9)
+    array([0.2, 0.8])
+    """
+    w = np.ones(len(center)) if weights is None else weights
+    most = 0.5 * float(w @ np.maximum(center - lower, upper - center) ** 2)
+    multipliers = np.zeros(len(rows))
+
+    def at(y: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        x = np.clip(center + (rows.T @ y) / w, lower, upper)
+        slack = rows @ x + offset
+        return float(0.5 * w @ (x - center) ** 2 - y @ slack), x, slack
+
+    value, x, slack = at(multipliers)
+    for _ in range(STEPS):
+        wrong = np.where(multipliers > 0, np.abs(slack) * np.minimum(multipliers, 1), -slack)
+        violated = float(np.maximum(-slack, 0).max(initial=0.0))
+        if violated <= precision and float(wrong.max(initial=0.0)) <= precision:
+            return x, multipliers
+        if value > most * (1 + 1e-6) + 1e-9:
+            return None
+        free = (x > lower) & (x < upper)
+        moved = False
+        for step in _steps(rows, slack, multipliers, free, w):
+            for length in 0.5 ** np.arange(30):
+                trial = np.maximum(multipliers + length * step, 0.0)
+                found = at(trial)
+                if found[0] > value + 1e-4 * float(-slack @ (trial - multipliers)):
+                    moved = True
+                    break
+            if moved:
+                break
+        if not moved:
+            break
+        multipliers, (value, x, slack) = trial, found
+    return (x, multipliers) if float(np.maximum(-slack, 0).max(initial=0.0)) <= 1e-8 else None
+
+
+def _steps(
+    rows: Float[np.ndarray, "m n"],
+    slack: Float[np.ndarray, " m"],
+    multipliers: Float[np.ndarray, " m"],
+    free: np.ndarray,
+    weights: Float[np.ndarray, " n"],
+) -> Iterator[Float[np.ndarray, " m"]]:
+    """Newton's step; without the multipliers that it would make negative; the gradient's."""
+    near = 1e-3 * float(multipliers.max(initial=0.0))
+    for held in ((multipliers <= 0) & (slack >= 0), (multipliers <= near) & (slack >= 0)):
+        moving = np.flatnonzero(~held)
+        step = np.where(held, -multipliers, 0.0)
+        if len(moving):
+            part = rows[np.ix_(moving, np.flatnonzero(free))]
+            curvature = (part / weights[free]) @ part.T
+            size = float(np.trace(curvature)) / len(moving)
+            curvature[np.diag_indices_from(curvature)] += 1e-10 * size + 1e-12
+            step[moving] = np.linalg.solve(curvature, -slack[moving])
+            yield step
+    yield -slack * max(float(weights.min()), 1.0) / float((rows**2).sum(axis=1).max() + 1e-12)
