@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from itertools import chain, combinations, pairwise, product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog, minimize, nnls
 
 TOLERANCE = 1e-10
 """Feasibility tolerance of the linear programs, the smallest that HiGHS accepts."""
@@ -338,26 +338,134 @@ def least_squared_loss(tiny: Tiny, label: int, allowed: Allowed) -> tuple[float,
 
 
 def nearest_distance(
-    tiny: Tiny, center: np.ndarray, wish: Wish, norm: str, lower: np.ndarray, upper: np.ndarray
+    tiny: Tiny,
+    center: np.ndarray,
+    wish: Wish,
+    norm: str,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    weights: np.ndarray | None = None,
 ) -> float:
     """The distance of the nearest input of the box that gets its wish; infinity if none does."""
-    n = tiny.inputs
-    measured = Lift(Allowed(lower, upper, center))
     plain = Lift(Allowed(lower, upper))
-    cost = np.zeros(2 * n + 1)
-    if norm == "l1":
-        cost[n : 2 * n] = 1.0
-    elif norm == "linf":
-        cost[2 * n] = 1.0
-    else:
-        raise ValueError(norm)
+    prices = np.ones(tiny.inputs) if weights is None else weights
+    within = {"l0": _within_l0, "l1": _within_l1, "l2": _within_l2, "linf": _within_linf}[norm]
     wanted, limit = wish.rows(tiny.outputs)
     best = np.inf
     for layer, cell in cells(tiny, plain):
         if layer == len(tiny.weights):
             left = np.vstack([cell.left, wanted @ cell.weight])
             right = np.concatenate([cell.right, limit - wanted @ cell.bias])
-            best = min(best, measured.minimum(cost, left, right))
+            best = min(best, within(center, left, right, lower, upper, prices))
+    return best
+
+
+def _within_l1(
+    center: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    prices: np.ndarray,
+) -> float:
+    """The nearest point of a polytope in a box."""
+    n = len(center)
+    measured = Lift(Allowed(lower, upper, center))
+    return measured.minimum(np.concatenate([np.zeros(n), prices, [0.0]]), left, right)
+
+
+def _within_linf(
+    center: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    prices: np.ndarray,
+) -> float:
+    """In inputs that are stretched by their prices, all prices are 1."""
+    n = len(center)
+    measured = Lift(Allowed(lower * prices, upper * prices, center * prices))
+    return measured.minimum(np.append(np.zeros(2 * n), 1.0), left / prices, right)
+
+
+def _within_l2(
+    center: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    prices: np.ndarray,
+) -> float:
+    """Least distance programming by non-negative least squares (Lawson and Hanson, chapter 23)."""
+    if Lift(Allowed(lower, upper)).minimum(np.zeros(len(center)), left, right) == np.inf:
+        return np.inf
+    stretch = np.sqrt(prices)
+    eye = np.eye(len(center))
+    above = np.vstack([-left, eye, -eye])
+    least = np.concatenate([-right, lower, -upper]) - above @ center
+    size = np.abs(above).max(axis=1)
+    above, least = (above / stretch)[size > 0] / size[size > 0, None], (least / np.where(size > 0, size, 1))[size > 0]
+    matrix = np.vstack([above.T, least])
+    wanted = np.append(np.zeros(len(center)), 1.0)
+    found, _ = nnls(matrix, wanted, maxiter=1000)
+    rest = matrix @ found - wanted
+    return float(np.sqrt((rest[:-1] ** 2).sum()) / -rest[-1])
+
+
+def _within_l0(
+    center: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    prices: np.ndarray,
+) -> float:
+    """Every set of inputs that may change, in turn."""
+    n = len(center)
+    best = np.inf
+    for chosen in chain.from_iterable(combinations(range(n), k) for k in range(n + 1)):
+        moves = np.isin(np.arange(n), chosen)
+        cost = float(prices[moves].sum())
+        if cost < best:
+            low, high = np.where(moves, lower, center), np.where(moves, upper, center)
+            if Lift(Allowed(low, high)).minimum(np.zeros(n), left, right) < np.inf:
+                best = cost
+    return best
+
+
+def distance_between(
+    x: np.ndarray, center: np.ndarray, norm: str, weights: np.ndarray | None = None
+) -> float:
+    """How far apart two inputs are."""
+    prices = np.ones(len(center)) if weights is None else weights
+    away = np.abs(x - center)
+    if norm == "l0":
+        return float(prices[away > 0].sum())
+    if norm == "l2":
+        return float(np.sqrt((prices * away**2).sum()))
+    return float((prices * away).sum() if norm == "l1" else (prices * away).max())
+
+
+def nearest_on_grid(
+    tiny: Tiny,
+    center: np.ndarray,
+    wish: Wish,
+    norm: str,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    levels: int,
+    weights: np.ndarray | None = None,
+) -> float:
+    """The same, of the inputs that are multiples of ``1 / levels``: each of them in turn."""
+    wanted, limit = wish.rows(tiny.outputs)
+    best = np.inf
+    marks = np.arange(-4 * levels, 4 * levels + 1) / levels
+    each = [marks[(marks >= a) & (marks <= b)] for a, b in zip(lower, upper, strict=True)]
+    for point in product(*each):
+        x = np.array(point)
+        far = distance_between(x, center, norm, weights)
+        if far < best and np.all(wanted @ tiny(x) <= limit):
+            best = far
     return best
 
 
@@ -420,6 +528,8 @@ class Case:
     mask: np.ndarray | None
     wish: Wish
     norm: str
+    weights: np.ndarray | None = None
+    levels: int | None = None
 
     @property
     def room(self) -> tuple[np.ndarray, np.ndarray]:
@@ -434,7 +544,33 @@ class Case:
 
     def distance(self) -> float:
         """Of the nearest input that gets the wish; infinity if none does."""
-        return nearest_distance(self.tiny, self.center, self.wish, self.norm, *self.room)
+        asked = (self.tiny, self.center, self.wish, self.norm, *self.room)
+        if self.levels is not None:
+            return nearest_on_grid(*asked, self.levels, self.weights)
+        return nearest_distance(*asked, self.weights)
+
+
+def random_question(seed: int) -> Case:
+    """A `random_case` in any norm, now and then with weights or on a grid.
+
+    On a grid, all inputs are multiples of ``1 / levels``, the centre's and the box's too.
+    """
+    rng = np.random.default_rng((seed, 1))
+    case = random_case(seed)
+    n = len(case.center)
+    norm = str(rng.choice(["l0", "l1", "l2", "linf"]))
+    weights = rng.uniform(0.3, 3.0, n) if rng.random() < 0.3 else None
+    if rng.random() < 0.35:
+        levels = int(rng.integers(2, 6))
+        lower, upper = np.floor(case.lower * levels) / levels, np.ceil(case.upper * levels) / levels
+        center = np.round(case.center * levels) / levels
+        others = np.delete(np.arange(case.tiny.outputs), np.argmax(case.tiny(center)))
+        wish = case.wish._replace(target=int(rng.choice(others)))
+        return replace(
+            case, lower=lower, upper=upper, center=center, wish=wish,
+            norm=norm, weights=weights, levels=levels,
+        )  # fmt: skip
+    return replace(case, norm=norm, weights=weights)
 
     def distance_to_any(self, targets: Sequence[int]) -> float:
         """Of the nearest input that gets the wish for one of some targets."""

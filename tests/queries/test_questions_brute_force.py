@@ -1,0 +1,68 @@
+"""Every norm, with weights and on grids, against the truth about random tiny networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jaxtyping
+import numpy as np
+import pytest
+
+from brute_force import Case, distance_between, random_question
+from dualbound import Answer, Box, Columns, Milp, Network, Status, Targeted, nearest
+from dualbound.search import Engine
+
+VALUE, PROOF = 2e-6, 1e-7
+
+
+@pytest.fixture(autouse=True)
+def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The shape checker takes four fifths of the time here: it looks at one case in ten."""
+    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
+    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def asked(case: Case, engine: Engine | None = None, gap: float = 1e-6) -> Answer:
+    tiny, wish = case.tiny, case.wish
+    return nearest(
+        Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu),
+        case.center,
+        Targeted(wish.target, ratio=wish.ratio, margin=wish.margin, floor=wish.floor),
+        norm=case.norm,
+        region=Box(case.lower, case.upper),
+        cap=case.cap,
+        mask=case.mask,
+        levels=case.levels,
+        weights=case.weights,
+        gap=gap,
+        engine=engine,
+    )
+
+
+def assert_true(case: Case, truth: float, answer: Answer) -> None:
+    """Value, bound, status and witness are what the enumeration says."""
+    assert answer.bound <= truth * (1 + PROOF) + PROOF
+    if truth == np.inf:
+        assert answer.status is Status.INFEASIBLE
+        return
+    assert answer.status in (Status.OPTIMAL, Status.FEASIBLE)
+    assert answer.value == pytest.approx(truth, abs=VALUE, rel=VALUE)
+    if not (case.norm == "l2" and case.levels):
+        assert answer.bound == pytest.approx(truth, abs=1e-5, rel=1e-5)
+    assert answer.witness is not None
+    x = answer.witness.x
+    assert np.all((case.room[0] <= x) & (x <= case.room[1]))
+    if case.levels is not None:
+        assert np.array_equal(x, np.round(x * case.levels) / case.levels)
+    far = distance_between(x, case.center, case.norm, case.weights)
+    assert answer.value == pytest.approx(far, abs=1e-12, rel=1e-12)
+    wanted, limit = case.wish.rows(case.tiny.outputs)
+    assert np.all(wanted @ case.tiny(x) <= limit + 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(10_000, 10_400))
+def test_the_default_engine_finds_the_nearest(seed: int) -> None:
+    case = random_question(seed)
+    assert_true(case, case.distance(), asked(case))
