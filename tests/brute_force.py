@@ -453,14 +453,15 @@ def nearest_on_grid(
     norm: str,
     lower: np.ndarray,
     upper: np.ndarray,
-    levels: int,
+    grid: np.ndarray,
     weights: np.ndarray | None = None,
 ) -> float:
-    """The same, of the inputs that are multiples of ``1 / levels``: each of them in turn."""
+    """The same, of the inputs on a grid: each of them in turn."""
     wanted, limit = wish.rows(tiny.outputs)
     best = np.inf
-    marks = np.arange(-4 * levels, 4 * levels + 1) / levels
-    each = [marks[(marks >= a) & (marks <= b)] for a, b in zip(lower, upper, strict=True)]
+    each = [
+        marks[(marks >= a) & (marks <= b)] for marks, a, b in zip(grid.T, lower, upper, strict=True)
+    ]
     for point in product(*each):
         x = np.array(point)
         far = distance_between(x, center, norm, weights)
@@ -532,6 +533,13 @@ class Case:
     levels: int | None = None
 
     @property
+    def grid(self) -> np.ndarray:
+        """The values that each input may take, one column an input."""
+        part = (np.arange(self.levels + 1) / self.levels)[:, None]
+        inner = self.lower + (self.upper - self.lower) * part
+        return np.where(part == 1, self.upper, inner)
+
+    @property
     def room(self) -> tuple[np.ndarray, np.ndarray]:
         """The box with cap and mask applied."""
         allowed = np.full(len(self.center), np.inf if self.cap is None else self.cap)
@@ -546,15 +554,12 @@ class Case:
         """Of the nearest input that gets the wish; infinity if none does."""
         asked = (self.tiny, self.center, self.wish, self.norm, *self.room)
         if self.levels is not None:
-            return nearest_on_grid(*asked, self.levels, self.weights)
+            return nearest_on_grid(*asked, self.grid, self.weights)
         return nearest_distance(*asked, self.weights)
 
 
 def random_question(seed: int) -> Case:
-    """A `random_case` in any norm, now and then with weights or on a grid.
-
-    On a grid, all inputs are multiples of ``1 / levels``, the centre's and the box's too.
-    """
+    """A `random_case` in any norm, now and then with weights or on a grid, with its centre."""
     rng = np.random.default_rng((seed, 1))
     case = random_case(seed)
     n = len(case.center)
@@ -562,14 +567,14 @@ def random_question(seed: int) -> Case:
     weights = rng.uniform(0.3, 3.0, n) if rng.random() < 0.3 else None
     if rng.random() < 0.35:
         levels = int(rng.integers(2, 6))
-        lower, upper = np.floor(case.lower * levels) / levels, np.ceil(case.upper * levels) / levels
-        center = np.round(case.center * levels) / levels
+        case = replace(case, levels=levels)
+        nearest = np.abs(case.grid - case.center).argmin(axis=0)
+        center = case.grid[nearest, np.arange(n)]
         others = np.delete(np.arange(case.tiny.outputs), np.argmax(case.tiny(center)))
         wish = case.wish._replace(target=int(rng.choice(others)))
         return replace(
-            case, lower=lower, upper=upper, center=center, wish=wish,
-            norm=norm, weights=weights, levels=levels,
-        )  # fmt: skip
+            case, center=center, wish=wish, norm=norm, weights=weights
+        )
     return replace(case, norm=norm, weights=weights)
 
     def distance_to_any(self, targets: Sequence[int]) -> float:

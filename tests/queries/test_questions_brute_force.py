@@ -48,14 +48,17 @@ def assert_true(case: Case, truth: float, answer: Answer) -> None:
         assert answer.status is Status.INFEASIBLE
         return
     assert answer.status in (Status.OPTIMAL, Status.FEASIBLE)
-    assert answer.value == pytest.approx(truth, abs=VALUE, rel=VALUE)
-    if not (case.norm == "l2" and case.levels):
+    if case.norm == "l2" and case.levels:  # proved as far as the question between the levels
+        assert answer.value is not None
+        assert answer.value >= truth * (1 - PROOF)
+    else:
+        assert answer.value == pytest.approx(truth, abs=VALUE, rel=VALUE)
         assert answer.bound == pytest.approx(truth, abs=1e-5, rel=1e-5)
     assert answer.witness is not None
     x = answer.witness.x
     assert np.all((case.room[0] <= x) & (x <= case.room[1]))
     if case.levels is not None:
-        assert np.array_equal(x, np.round(x * case.levels) / case.levels)
+        assert np.all((x == case.grid).any(axis=0))
     far = distance_between(x, case.center, case.norm, case.weights)
     assert answer.value == pytest.approx(far, abs=1e-12, rel=1e-12)
     wanted, limit = case.wish.rows(case.tiny.outputs)

@@ -31,6 +31,9 @@ RUNGS = (24, 100)
 RUNG_SECONDS = 2.0
 """How long one of these programs may take while a witness is looked for."""
 
+WINDOW = 4
+"""How many steps an input may take in the rounding of an L2 projection to a grid."""
+
 TOLERANCE = 1e-6
 """Rows, scaled to a largest coefficient of 1, are relaxed by this where something is proved."""
 
@@ -97,7 +100,7 @@ def closest_on_pattern(
         return None
     rows = rows.inside(inside)
     if isinstance(problem.norm, L2):
-        return None if clock.expired else _projected(problem, rows)
+        return None if clock.expired else _projected(problem, rows, solver, clock)
     form = _form(problem)
     solution = _solved(_program(form, rows), solver, clock)
     if solution is None or solution.x is None:
@@ -189,7 +192,9 @@ def _rows(
     return _Rows(matrix / scale[:, None], offset / scale, len(a), neurons)
 
 
-def _projected(problem: NearestProblem, rows: _Rows) -> PatternOptimum | None:
+def _projected(
+    problem: NearestProblem, rows: _Rows, solver: Solver, clock: Clock
+) -> PatternOptimum | None:
     """In L2: the point of the rows that is nearest."""
     box = problem.box
     found = project_to_rows(
@@ -197,8 +202,48 @@ def _projected(problem: NearestProblem, rows: _Rows) -> PatternOptimum | None:
     )
     if found is None:
         return None
-    x = problem.tidied(found[0])
+    x: Float[np.ndarray, " n"] | None = found[0]
+    if problem.grid is not None:
+        x = _rounded(problem, rows, found[0], solver, clock)
+    if x is None:
+        return None
+    x = problem.tidied(x)
     return PatternOptimum(x, float(problem.distance(x)), _tight(found[1], rows))
+
+
+def _rounded(
+    problem: NearestProblem, rows: _Rows, x: Float[np.ndarray, " n"], solver: Solver, clock: Clock
+) -> Float[np.ndarray, " n"] | None:
+    """The best grid point near a projection: each input steps up from a level below it.
+
+    The squared distance is convex and known at every level, so steps of rising cost stand for it.
+    """
+    low, step, first, last = _levels(problem)
+    below = np.clip(np.floor((x - low) / step) - (WINDOW // 2 - 1), first, last)
+    price = np.ones(len(x)) if problem.norm.weights is None else problem.norm.weights
+    builder = ProgramBuilder()
+    columns: list[np.ndarray] = []
+    moves = np.flatnonzero(np.minimum(below + WINDOW, last) > below)
+    for j in range(WINDOW):
+        at = low + (below + j) * step - problem.center
+        costs = price * ((at + step) ** 2 - at**2)
+        upper = (below + j < last).astype(float)[moves]
+        columns.append(
+            builder.columns(
+                [f"s{j}_{i}" for i in moves], lower=0.0, upper=upper, cost=costs[moves], integer=True
+            )
+        )
+    matrix = sp.csr_array(np.hstack([rows.matrix[:, moves] * step[moves]] * WINDOW))
+    _add(builder, "r", matrix, lower=-(rows.offset + rows.matrix @ (low + below * step)))
+    if builder.column_count == 0:
+        return x
+    solution = _solved(builder.build(), solver, clock.within(RUNG_SECONDS))
+    if solution is None or solution.x is None:
+        return None
+    taken = below.copy()
+    for column in columns:
+        taken[moves] += np.round(solution.x[column])
+    return low + taken * step
 
 
 def _form(problem: NearestProblem) -> LinearForm:
@@ -300,26 +345,40 @@ def _add_grid(
     builder: ProgramBuilder, problem: NearestProblem, form: LinearForm, free: np.ndarray
 ) -> None:
     """An integer for each input that a free column moves, so that it stays on the grid."""
-    grid, transform = problem.grid, sp.csr_array(form.transform)
-    assert grid is not None  # noqa: S101  # asked by the caller
+    transform = sp.csr_array(form.transform)
+    low, step, first, last = _levels(problem)
     for i in range(transform.shape[0]):
         part = slice(transform.indptr[i], transform.indptr[i + 1])
         columns, values = transform.indices[part], transform.data[part]
         if not len(columns) or not free[columns].any():
             continue
-        box = problem.box
-        low, high = np.ceil((box.lower[i] - grid.origin) / grid.step - 1e-9), np.floor(
-            (box.upper[i] - grid.origin) / grid.step + 1e-9
-        )
-        level = builder.columns([f"k{i}"], lower=low, upper=max(high, low), integer=True)
-        side = grid.origin - form.offset[i]
+        level = builder.columns([f"k{i}"], lower=first[i], upper=last[i], integer=True)
+        side = low[i] - form.offset[i]
         builder.rows(
             [f"grid{i}"],
             [np.append(columns, level)],
-            [np.append(values, -grid.step)],
+            [np.append(values, -step[i])],
             lower=side,
             upper=side,
         )
+
+
+def _levels(
+    problem: NearestProblem,
+) -> tuple[
+    Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]
+]:
+    """Of each input's grid: where it begins, its step, and which steps lie in the box."""
+    grid, n = problem.grid, len(problem.center)
+    if grid is None:
+        raise ValueError("a problem without a grid has no levels")
+    narrow = grid.narrowed(problem.box)
+    return (
+        np.broadcast_to(grid.range.lower, n),
+        np.broadcast_to(grid.step, n),
+        grid.steps(narrow.lower),
+        grid.steps(narrow.upper),
+    )
 
 
 def _add(
@@ -438,9 +497,11 @@ def _fixed(
     if isinstance(problem.norm, L0):
         return np.zeros(len(reduced), dtype=bool), form.lower
     grid = problem.grid
-    if grid is None or isinstance(problem.norm, LInf) or not grid.contains(problem.center):
+    if grid is None or isinstance(problem.norm, LInf) or not grid.contains(problem.center).all():
         return np.zeros(len(reduced), dtype=bool), form.lower
-    stays = (form.lower == 0) & (most - reduced * grid.step < -1e-9)
+    owner = sp.csc_array(form.transform).indices  # one input a column
+    step = np.broadcast_to(grid.step, len(problem.center))[owner]
+    stays = (form.lower == 0) & (most - reduced * step < -1e-9)
     return stays, form.lower
 
 

@@ -92,9 +92,12 @@ class NearestProblem:
             return None
         if isinstance(self.norm, L0):
             return 1.0
-        if self.grid is None or not self.grid.contains(self.center):
+        if self.grid is None or not self.grid.contains(self.center).all():
             return None
-        return self.grid.step**2 if isinstance(self.norm, L2) else self.grid.step
+        step = float(np.min(self.grid.step))
+        if step < np.max(self.grid.step):
+            return None
+        return step**2 if isinstance(self.norm, L2) else step
 
     def before(self, distance: float) -> float:
         """A radius within which a point nearer than one at this distance must lie.
@@ -126,7 +129,7 @@ class NearestProblem:
 
     def reached(self, x: Float[np.ndarray, " n"]) -> bool:
         """Whether ``x`` is on the grid and every evaluation says that it reaches the criterion."""
-        return (self.grid is None or self.grid.contains(x)) and all(
+        return (self.grid is None or bool(self.grid.contains(x).all())) and all(
             self.criterion.reached(found.outputs, rounding=found.rounding)
             for found in self.evaluations(x)
         )

@@ -47,8 +47,8 @@ def nearest(
         region: the inputs allowed; ``Box(0, 1)`` when not given.
         cap: how far each input may move, one number or one for each.
         mask: true for the inputs that may change.
-        levels: the witness must be on a grid: every input a multiple of ``1 / levels``, 255 for
-            8-bit images.
+        levels: the witness must be on a grid: every input one of ``levels + 1`` values from end to
+            end of the region; 255 for 8-bit images.
         weights: what a unit of change costs at each input; see the norms.
         gap: relative gap between value and bound that counts as proved.
         engine: how it is solved: `Columns` or `Milp`; chosen by the network when not given.
@@ -141,7 +141,10 @@ def nearest_problem(
             "pass the region in which the network's inputs live."
         )
     box = box.within(center, cap=cap, mask=mask)
-    grid = None if levels is None else Grid(levels)
+    grid = None
+    if levels is not None:
+        grid = Grid(levels, (region or Box(0.0, 1.0)).sized(network.input_size))
+        grid.narrowed(box)  # refuses a box that holds none of its points
     return NearestProblem(
         network, center, criterion.at(network(center)), norm_named(norm, weights), box, grid
     )

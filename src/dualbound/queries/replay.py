@@ -31,7 +31,7 @@ def replayed(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> Witness:
     outside = float(problem.box.violation(x[None])[0])
     if not outside == 0.0:
         raise Refused(f"the point leaves the allowed box by {outside:.3g}")
-    if problem.grid is not None and not problem.grid.contains(x):
+    if problem.grid is not None and not problem.grid.contains(x).all():
         raise Refused(f"the point is not on the grid of {problem.grid.levels} levels")
     criterion, runtimes = problem.criterion, []
     evaluations = problem.evaluations(x)
