@@ -404,7 +404,10 @@ def _within_l2(
     above = np.vstack([-left, eye, -eye])
     least = np.concatenate([-right, lower, -upper]) - above @ center
     size = np.abs(above).max(axis=1)
-    above, least = (above / stretch)[size > 0] / size[size > 0, None], (least / np.where(size > 0, size, 1))[size > 0]
+    above, least = (
+        (above / stretch)[size > 0] / size[size > 0, None],
+        (least / np.where(size > 0, size, 1))[size > 0],
+    )
     matrix = np.vstack([above.T, least])
     wanted = np.append(np.zeros(len(center)), 1.0)
     found, _ = nnls(matrix, wanted, maxiter=1000)
@@ -572,9 +575,7 @@ def random_question(seed: int) -> Case:
         center = case.grid[nearest, np.arange(n)]
         others = np.delete(np.arange(case.tiny.outputs), np.argmax(case.tiny(center)))
         wish = case.wish._replace(target=int(rng.choice(others)))
-        return replace(
-            case, center=center, wish=wish, norm=norm, weights=weights
-        )
+        return replace(case, center=center, wish=wish, norm=norm, weights=weights)
     return replace(case, norm=norm, weights=weights)
 
     def distance_to_any(self, targets: Sequence[int]) -> float:

@@ -22,7 +22,7 @@ from dualbound.errors import SolverFailed
 from dualbound.limits import Clock
 from dualbound.milp import Program, ProgramBuilder
 from dualbound.network.graph import Pattern, maps_on_pattern
-from dualbound.region import L0, L2, Box, LInf, LinearForm
+from dualbound.region import L0, L1, L2, Box, LinearForm, LInf
 from dualbound.solvers import Solution, Solver, Stop
 
 RUNGS = (24, 100)
@@ -121,7 +121,7 @@ def excluded_on_pattern(
     """Whether no point of a pattern within a radius reaches the criterion, integers and all.
 
     Args:
-        problem: what is asked, in L0 or on a grid, not in L2.
+        problem: what is asked, in L0 or on a grid. Of an L2 ball only the box around it counts.
         pattern: on which the network is affine.
         radius: of the ball.
         solver: of programs with integers.
@@ -134,12 +134,13 @@ def excluded_on_pattern(
     tolerances; the rows are relaxed by ten times as much.
     """
     rows = _rows(problem, pattern, None)
-    if rows is None or isinstance(problem.norm, L2):
+    if rows is None:
         return False, None
     ball = problem.norm.ball(problem.center, radius, problem.box)
     box = Box(np.maximum(ball.lower, problem.box.lower), np.minimum(ball.upper, problem.box.upper))
-    form = _form(replace(problem, box=box))
-    if not isinstance(problem.norm, LInf):
+    boxed = isinstance(problem.norm, (L2, LInf))
+    form = box.linear_form() if boxed else _form(replace(problem, box=box))
+    if not boxed:
         form = replace(
             form,
             rows=sp.vstack([form.rows, sp.csr_array(form.cost[None])], format="csr"),
@@ -230,7 +231,11 @@ def _rounded(
         upper = (below + j < last).astype(float)[moves]
         columns.append(
             builder.columns(
-                [f"s{j}_{i}" for i in moves], lower=0.0, upper=upper, cost=costs[moves], integer=True
+                [f"s{j}_{i}" for i in moves],
+                lower=0.0,
+                upper=upper,
+                cost=costs[moves],
+                integer=True,
             )
         )
     matrix = sp.csr_array(np.hstack([rows.matrix[:, moves] * step[moves]] * WINDOW))
@@ -331,7 +336,9 @@ def _add_counts(
         cost=form.cost[free] if charged else 0.0,
     )
     pairs = list(np.stack([chosen, binaries], 1))
-    builder.rows([f"moved{j}" for j in chosen], pairs, [np.array([1.0, -1.0])] * len(pairs), upper=0)
+    builder.rows(
+        [f"moved{j}" for j in chosen], pairs, [np.array([1.0, -1.0])] * len(pairs), upper=0
+    )
     stays = sp.diags_array(1.0 - free.astype(float))
     moved = form.rows @ sp.csc_array(
         (np.ones(len(pairs)), (np.flatnonzero(free), np.arange(len(pairs)))),
@@ -366,7 +373,10 @@ def _add_grid(
 def _levels(
     problem: NearestProblem,
 ) -> tuple[
-    Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]
+    Float[np.ndarray, " n"],
+    Float[np.ndarray, " n"],
+    Float[np.ndarray, " n"],
+    Float[np.ndarray, " n"],
 ]:
     """Of each input's grid: where it begins, its step, and which steps lie in the box."""
     grid, n = problem.grid, len(problem.center)
@@ -374,7 +384,7 @@ def _levels(
         raise ValueError("a problem without a grid has no levels")
     narrow = grid.narrowed(problem.box)
     return (
-        np.broadcast_to(grid.range.lower, n),
+        np.broadcast_to(grid.ends.lower, n),
         np.broadcast_to(grid.step, n),
         grid.steps(narrow.lower),
         grid.steps(narrow.upper),
@@ -497,7 +507,7 @@ def _fixed(
     if isinstance(problem.norm, L0):
         return np.zeros(len(reduced), dtype=bool), form.lower
     grid = problem.grid
-    if grid is None or isinstance(problem.norm, LInf) or not grid.contains(problem.center).all():
+    if grid is None or not isinstance(problem.norm, L1) or not grid.contains(problem.center).all():
         return np.zeros(len(reduced), dtype=bool), form.lower
     owner = sp.csc_array(form.transform).indices  # one input a column
     step = np.broadcast_to(grid.step, len(problem.center))[owner]

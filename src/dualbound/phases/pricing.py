@@ -88,7 +88,9 @@ def _price_point(chain, room, p, worth):
         return False
     gain = -worth
     for i in range(n):
-        steps = rooms[i] if gains[i] > price * rooms[i] else gains[i] / price
+        steps = 0.0
+        if gains[i] > 0.0:
+            steps = rooms[i] if gains[i] > price * rooms[i] else gains[i] / price
         rising = p.direction[i] > 0.0
         p.points[slot, i] = steps * room.rise[i] if rising else -steps * room.fall[i]
         gain += p.direction[i] * p.points[slot, i]

@@ -10,8 +10,8 @@ What remains is a `simplex.Dictionary` of some dozens of rows.
 
 In a ball few inputs move in an optimum, so few have columns. The others stay where they are until
 their price says that moving them would pay. In a round room the columns are whole points of it, and
-a move is a convex combination of them (Dantzig and Wolfe). What is proved is `propagation.lagrangian` of the
-multipliers: the simplex method is trusted with nothing.
+a move is a convex combination of them (Dantzig and Wolfe). What is proved is
+`propagation.lagrangian` of the multipliers: the simplex method is trusted with nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 
 from dualbound.phases import simplex
 from dualbound.phases.chain import Chain
-from dualbound.phases.moves import Room
 from dualbound.phases.compiled import compiled
+from dualbound.phases.moves import Room
 
 PRICED_AT_MOST = 100
 """How many moves of a ball have columns; then those that are not made lose theirs."""

@@ -51,6 +51,11 @@ class Grid:
                 f"{self.levels}."
             )
 
+    @property
+    def step(self) -> Float[np.ndarray, " *n"]:
+        """From one value to the next: a number, or one for each input."""
+        return np.asarray((self.ends.upper - self.ends.lower) / self.levels)
+
     def values(self, k: Shaped[np.ndarray, "*b n"]) -> Float[np.ndarray, "*b n"]:
         """The inputs at whole numbers of steps; the ends are met exactly."""
         low, high = self.ends.lower, self.ends.upper

@@ -89,7 +89,6 @@ class Columns(Engine):
         incumbent.enter("done")
         return run.unstable
 
-
     def _start_between(
         self, problem: NearestProblem, incumbent: Incumbent, gap: float, run: NearestRun
     ) -> None:

@@ -86,9 +86,9 @@ class Milp(Engine):
         """
         if isinstance(problem.norm, L2) and self.strategy != "direct":
             raise InvalidInput(
-                "The engine milp asks for an L2 distance in one program with a quadratic objective: "
-                "choose the strategy direct and a solver that can, such as scip, or the engine "
-                "columns."
+                "The engine milp asks for an L2 distance in one program with a quadratic "
+                "objective: choose the strategy direct and a solver that can, such as scip, or the "
+                "engine columns."
             )
         run = _Run(problem, incumbent, gap, self.backend(), self.attack, self)
         incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])

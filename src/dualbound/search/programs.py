@@ -82,7 +82,7 @@ def distance_program(
 
 
 def _on_grid(problem: NearestProblem, form: LinearForm) -> LinearForm:
-    return form if problem.grid is None else problem.grid.hold(form, problem.box)
+    return form if problem.grid is None else problem.grid.form(form)
 
 
 def _criterion_rows(problem: NearestProblem, encoding: Encoding, minus: np.ndarray | None) -> None:
