@@ -67,7 +67,7 @@ def test_the_fixed_program_is_the_forward_pass(k: int) -> None:
 @pytest.mark.parametrize("k", [0, 17, 250])
 @pytest.mark.parametrize(
     ("formulation", "solver"),
-    [("fischetti-jo", "highs"), ("fischetti-jo", "scip"), ("bigm", "scip")],
+    [("fischetti-jo", "highs"), ("fischetti-jo", "scip"), ("bigm", "scip"), ("indicator", "scip")],
 )
 def test_so_it_is_in_every_form(k: int, formulation: str, solver: str) -> None:
     if solver == "scip":
@@ -143,7 +143,9 @@ def test_random_vertices_of_the_program_are_points_of_the_network(
     if not program.shape[1]:
         return
     rng = np.random.default_rng(seed)
-    session = Highs().open(program)
+    if program.has_indicators:
+        pytest.importorskip("pyscipopt", reason="no solver with indicator constraints is installed")
+    session = solver_named("scip" if program.has_indicators else "highs").open(program)
     for _ in range(2):
         solution = session.solve(Clock(), cost=rng.normal(size=program.shape[1]))
         assert solution.x is not None
@@ -184,7 +186,7 @@ class TestMissingBounds:
 
 
 def test_an_unknown_formulation() -> None:
-    with pytest.raises(InvalidInput, match="'convex'; known are bigm, fischetti-jo"):
+    with pytest.raises(InvalidInput, match="'convex'; known are bigm, fischetti-jo, indicator"):
         formulation_named("convex")
 
 

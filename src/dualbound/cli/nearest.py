@@ -80,7 +80,9 @@ def nearest(
     formulation: Annotated[
         str | None,
         typer.Option(
-            metavar="bigm|fischetti-jo", help="Of milp: of the rectifiers.", show_default=False
+            metavar="bigm|fischetti-jo|indicator",
+            help="Of milp: of the rectifiers; indicator needs --solver scip or gurobi.",
+            show_default=False,
         ),
     ] = None,
     threads: Annotated[

@@ -13,12 +13,15 @@ from dualbound.errors import InvalidInput
 from dualbound.milp.bigm import BigM
 from dualbound.milp.expression import Expression
 from dualbound.milp.fischetti_jo import FischettiJo
+from dualbound.milp.indicator import Indicator
 from dualbound.milp.program import ProgramBuilder
 from dualbound.milp.relu import Formulation, ReluColumns
 from dualbound.network.graph import Affine, Input, Network, Relu
 from dualbound.region import LinearForm
 
-FORMULATIONS: dict[str, Formulation] = {form.name: form for form in (BigM(), FischettiJo())}
+FORMULATIONS: dict[str, Formulation] = {
+    form.name: form for form in (BigM(), FischettiJo(), Indicator())
+}
 
 
 def formulation_named(name: str | Formulation) -> Formulation:

@@ -38,9 +38,11 @@ class Formulation(ABC):
 
     Attributes:
         name: as on the command line.
+        is_conditional: whether it makes conditional rows, which not every solver takes.
     """
 
     name: ClassVar[str]
+    is_conditional: ClassVar[bool] = False
 
     @abstractmethod
     def unstable(

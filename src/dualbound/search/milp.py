@@ -24,7 +24,7 @@ from dualbound.region import L2
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
-from dualbound.solvers import Effort, Solution, Solver, Stop, solver_named
+from dualbound.solvers import Can, Effort, Solution, Solver, Stop, demand, solver_named
 
 TOLERANCE = 1e-6
 """Feasibility tolerance that solvers work with; proofs are asked with the criterion relaxed by it,
@@ -42,12 +42,14 @@ class Milp(Engine):
     Args:
         strategy: ``margin`` or ``direct``, see above.
         solver: its name, or the solver itself.
-        formulation: of the rectifiers: ``bigm`` or ``fischetti-jo``.
+        formulation: of the rectifiers: ``bigm``, ``fischetti-jo`` or, where the solver has
+            indicator constraints, ``indicator``.
         bounds: method of the bounds over the whole box, for ``direct``.
         attack: how the first witness is found; None starts without one.
 
     Raises:
-        InvalidInput: an unknown strategy, formulation or bound method.
+        InvalidInput: an unknown strategy, formulation or bound method, or a formulation that the
+            solver cannot do.
         UnknownSolver: no such solver.
     """
 
@@ -65,7 +67,8 @@ class Milp(Engine):
             raise InvalidInput(
                 f"Unknown bound method {self.bounds!r}; known are {', '.join(sorted(METHODS))}."
             )
-        formulation_named(self.formulation)
+        if formulation_named(self.formulation).is_conditional:
+            demand(solver_named(self.solver), frozenset({Can.INDICATORS}))
         solver_named(self.solver)
 
     def __str__(self) -> str:

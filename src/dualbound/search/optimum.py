@@ -32,7 +32,7 @@ from dualbound.tighten.layerwise import CANCELLED_SLACK
 STARTS, ASCENTS = 1000, 200
 """Points of the region from which the first point is climbed to, and more slowly ascended to."""
 
-ACTIVE_IS_ONE = {"bigm": True, "fischetti-jo": False}
+ACTIVE_IS_ONE = {"bigm": True, "fischetti-jo": False, "indicator": True}
 """What a formulation's binary means; the papers' z is 1 where inactive."""
 
 

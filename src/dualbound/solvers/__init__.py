@@ -10,6 +10,7 @@ from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, S
 from dualbound.solvers.export import write_program
 from dualbound.solvers.fake import Fake
 from dualbound.solvers.highs import Highs
+from dualbound.solvers.outcome import demand
 from dualbound.solvers.scip import Scip
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Solution",
     "Solver",
     "Stop",
+    "demand",
     "installed",
     "solver_named",
     "write_program",

@@ -88,6 +88,9 @@ def demand(solver: Solver, needed: frozenset[Can]) -> None:
 
     Raises:
         InvalidInput: something is not in the solver's ``can``.
+
+    >>> from dualbound.solvers import Scip
+    >>> demand(Scip(), frozenset({Can.INDICATORS}))
     """
     from dualbound.solvers import SOLVERS
 
