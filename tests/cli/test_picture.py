@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dualbound.criterion import Untargeted
+from dualbound.criterion import Class, Criterion, OneOf, Targeted, Untargeted
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.queries import Answer, Stats, Status, Witness
 from dualbound.report import save_picture
 from dualbound.report.picture import as_image, signed_change
 
 
-def answered(after: np.ndarray | None) -> Answer:
+def answered(after: np.ndarray | None, criterion: Criterion | None = None) -> Answer:
     witness = None
     if after is not None:
         witness = Witness(after, np.array([0.0, 1.0]), 1, 1.0, 0.5, ())
@@ -26,7 +26,7 @@ def answered(after: np.ndarray | None) -> Answer:
         0.5 if witness else None,
         witness,
         0,
-        criterion=Untargeted(present=0),
+        criterion=criterion or Untargeted(present=0),
         stats=Stats(1.0, {}, 0, None, "milp margin", "highs"),
     )
 
@@ -41,6 +41,25 @@ def test_any_shape_is_drawn(tmp_path: Path, shape: tuple[int, ...], suffix: str)
     after.reshape(-1)[:4] = 1 - after.reshape(-1)[:4]
     save_picture(tmp_path / f"a{suffix}", before, answered(after), model="net")
     assert (tmp_path / f"a{suffix}").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("criterion", "words"),
+    [
+        (Targeted(1), ("adversary", "the best adversary of net so far", "reaches label 1")),
+        (Untargeted(present=0), ("adversary", "the best adversary", "reaches any other label")),
+        (OneOf((1, 2)), ("adversary", "the best adversary", "reaches label 1 or 2")),
+        (Class(1), ("repaired", "the best repair for net so far", "reaches the right label 1")),
+    ],
+)
+def test_captions_say_what_was_asked(
+    tmp_path: Path, criterion: Criterion, words: tuple[str, ...]
+) -> None:
+    answer = answered(np.ones((4, 4)), criterion)
+    save_picture(tmp_path / "a.svg", np.zeros((4, 4)), answer, model="net")
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    for word in words:
+        assert word in drawn
 
 
 def test_nothing_changed_is_drawn_too(tmp_path: Path) -> None:

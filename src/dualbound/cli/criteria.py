@@ -14,18 +14,16 @@ CHOICES = "--target LABEL, --any, --targets LABEL,LABEL,…, --repair LABEL or -
 TargetLabel = Annotated[
     int | None,
     typer.Option(
-        "--target", "-t", metavar="LABEL", help="It shall answer this.", show_default=False
+        "--target", "-t", metavar="LABEL", help="The network shall answer this.", show_default=False
     ),
 ]
-AnyOther = Annotated[
-    bool, typer.Option("--any", help="It shall answer any other label than now (untargeted).")
-]
+AnyOther = Annotated[bool, typer.Option("--any", help="… any other label than now (untargeted).")]
 TargetLabels = Annotated[
     str | None,
     typer.Option(
         "--targets",
         metavar="LABEL,LABEL,…",
-        help="It shall answer one of these.",
+        help="… one of these.",
         show_default=False,
     ),
 ]
@@ -34,18 +32,18 @@ RepairLabel = Annotated[
     typer.Option(
         "--repair",
         metavar="LABEL",
-        help="It answers wrongly, and shall answer this.",
+        help="… this, where it answers a wrong one now.",
         show_default=False,
     ),
 ]
 Confusion = Annotated[
-    bool, typer.Option("--confusion", help="It shall answer the label that is second now.")
+    bool, typer.Option("--confusion", help="… the label whose output is second now.")
 ]
 Ratio = Annotated[
     float | None,
     typer.Option(
         metavar="R",
-        help="The new label's output is R times every other one, and positive.",
+        help="By R times every other output, and positive.",
         show_default=False,
     ),
 ]
@@ -53,7 +51,7 @@ Margin = Annotated[
     float | None,
     typer.Option(
         metavar="M",
-        help="The new label's output is M above every other one.",
+        help="By M above every other output.",
         show_default="0.0001",
     ),
 ]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.criterion import Class
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.queries import Answer, Status
@@ -60,7 +61,7 @@ def save_picture(
     before, after = np.asarray(original, dtype=float), answer.witness.x
     pixels = as_image(before)
     figure = (
-        _bars(before.reshape(-1), after.reshape(-1))
+        _bars(before.reshape(-1), after.reshape(-1), _found(answer))
         if pixels is None
         else _panels(pixels, as_image(after.reshape(before.shape)), answer)
     )
@@ -118,7 +119,7 @@ def _panels(before: np.ndarray, after: np.ndarray | None, answer: Answer) -> Fig
     axes = [figure.add_subplot(grid[0, k]) for k in range(3)]
     titles = (
         ("original", f"answered {answer.label_before}"),
-        ("adversary", f"answered {answer.witness.label}"),
+        (_found(answer), f"answered {answer.witness.label}"),
         ("change", _count(signed_change(before, after))),
     )
     for ax, (name, what) in zip(axes, titles, strict=True):
@@ -144,7 +145,7 @@ def _draw_change(
     bar.tick_params(labelsize=9, length=0, colors=_QUIET)
 
 
-def _bars(before: np.ndarray, after: np.ndarray) -> Figure:
+def _bars(before: np.ndarray, after: np.ndarray, found: str) -> Figure:
     figure = _figure(9.6, 4.3)
     change, at = after - before, np.arange(before.size)
     top, bottom = figure.subplots(
@@ -152,7 +153,7 @@ def _bars(before: np.ndarray, after: np.ndarray) -> Figure:
     )
     size = 6.0 if before.size <= _MANY else 2.0
     top.plot(at, before, "o", color=_QUIET, fillstyle="none", markersize=size, label="original")
-    top.plot(at, after, "o", color=_INK, markersize=size / 2, label="adversary")
+    top.plot(at, after, "o", color=_INK, markersize=size / 2, label=found)
     top.legend(
         frameon=False, fontsize=9, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0
     )
@@ -168,6 +169,18 @@ def _bars(before: np.ndarray, after: np.ndarray) -> Figure:
         bottom.set_xticks(at)
     figure.align_ylabels()
     return figure
+
+
+def _found(answer: Answer) -> str:
+    """What to call the witness."""
+    return "repaired" if isinstance(answer.criterion, Class) else "adversary"
+
+
+def _step(answer: Answer, model: str) -> str:
+    """What to call the way to it."""
+    if isinstance(answer.criterion, Class):
+        return "repair" + (f" for {model}" if model else "")
+    return "adversary" + (f" of {model}" if model else "")
 
 
 def _count(change: np.ndarray) -> str:
@@ -190,13 +203,12 @@ def _caption(figure: Figure, answer: Answer, model: str) -> None:
         return
     norm = {"l1": "L1", "linf": "L∞"}.get(answer.norm, answer.norm)
     bound = f"{math.floor(answer.bound * 1e4) / 1e4:.4f}"
-    of = f" of {model}" if model else ""
+    step = _step(answer, model)
+    proved, best = "proved so far", f"the best {step} so far"
     if answer.status is Status.OPTIMAL:
-        proof = f"proved: no input within {bound} reaches {answer.criterion.goal}"
-        head = f"From {answer.label_before} to {found.label}: the nearest adversary{of}"
-    else:
-        proof = f"proved so far: no input within {bound} reaches {answer.criterion.goal}"
-        head = f"From {answer.label_before} to {found.label}: the best adversary so far{of}"
+        proved, best = "proved", f"the nearest {step}"
+    proof = f"{proved}: no input within {bound} reaches {answer.criterion.goal}"
+    head = f"From {answer.label_before} to {found.label}: {best}"
     figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
     line = f"{norm} distance {found.distance:.4f}   ·   {proof}"
     figure.text(0.03, 0.855, line, fontsize=10.5, color=_QUIET, va="center")
