@@ -560,6 +560,11 @@ class Case:
             return nearest_on_grid(*asked, self.grid, self.weights)
         return nearest_distance(*asked, self.weights)
 
+    def distance_to_any(self, targets: Sequence[int]) -> float:
+        """Of the nearest input that gets the wish for one of some targets."""
+        wishes = [self.wish._replace(target=target) for target in targets]
+        return min(replace(self, wish=wish).distance() for wish in wishes)
+
 
 def random_question(seed: int) -> Case:
     """A `random_case` in any norm, now and then with weights or on a grid, with its centre."""
@@ -577,11 +582,6 @@ def random_question(seed: int) -> Case:
         wish = case.wish._replace(target=int(rng.choice(others)))
         return replace(case, center=center, wish=wish, norm=norm, weights=weights)
     return replace(case, norm=norm, weights=weights)
-
-    def distance_to_any(self, targets: Sequence[int]) -> float:
-        """Of the nearest input that gets the wish for one of some targets."""
-        wishes = [self.wish._replace(target=target) for target in targets]
-        return min(replace(self, wish=wish).distance() for wish in wishes)
 
 
 def random_case(seed: int, outputs: int | None = None) -> Case:
