@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import jaxtyping
 import numpy as np
 import pytest
 
 from brute_force import Case, distance_between, random_question
-from dualbound import Answer, Box, Columns, Milp, Network, Status, Targeted, nearest
+from dualbound import (
+    Answer,
+    Box,
+    Class,
+    Columns,
+    Criterion,
+    Milp,
+    Network,
+    OneOf,
+    Status,
+    Targeted,
+    Untargeted,
+    nearest,
+)
 from dualbound.search import Engine
 
 VALUE, PROOF = 2e-6, 1e-7
@@ -24,12 +38,17 @@ def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[Non
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-def asked(case: Case, engine: Engine | None = None, gap: float = 1e-6) -> Answer:
+def asked(
+    case: Case,
+    engine: Engine | None = None,
+    gap: float = 1e-6,
+    criterion: Criterion | None = None,
+) -> Answer:
     tiny, wish = case.tiny, case.wish
     return nearest(
         Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu),
         case.center,
-        Targeted(wish.target, ratio=wish.ratio, margin=wish.margin, floor=wish.floor),
+        criterion or Targeted(wish.target, ratio=wish.ratio, margin=wish.margin, floor=wish.floor),
         norm=case.norm,
         region=Box(case.lower, case.upper),
         cap=case.cap,
@@ -63,7 +82,7 @@ def assert_true(case: Case, truth: float, answer: Answer) -> None:
         assert np.all((x == case.grid).any(axis=0))
     far = distance_between(x, case.center, case.norm, case.weights)
     assert answer.value == pytest.approx(far, abs=1e-12, rel=1e-12)
-    wanted, limit = case.wish.rows(case.tiny.outputs)
+    wanted, limit = case.wish._replace(target=answer.witness.label).rows(case.tiny.outputs)
     assert np.all(wanted @ case.tiny(x) <= limit + 1e-12)
 
 
@@ -84,3 +103,24 @@ def test_every_other_way_finds_the_nearest(seed: int, engine: Engine) -> None:
     if case.norm == "l2" and isinstance(engine, Milp):
         pytest.skip("HiGHS has no quadratic objectives; SCIP's are asked below")
     assert_true(case, case.distance(), asked(case, engine))
+
+
+@pytest.mark.parametrize("seed", range(12_000, 12_080))
+def test_unions_in_every_norm_and_on_grids(seed: int) -> None:
+    """The nearest of a union is the nearest of its alternatives."""
+    case = random_question(seed)
+    wish, present = case.wish, int(np.argmax(case.tiny(case.center)))
+    others = [j for j in range(case.tiny.outputs) if j != present]
+    how = {"ratio": wish.ratio, "margin": wish.margin}
+    criterion: Criterion = Untargeted(**how)
+    if seed % 3 == 0:
+        others = [wish.target]
+        criterion = OneOf((wish.target,), **how)
+    elif seed % 3 == 1:
+        others = [wish.target]
+        criterion = Class(wish.target, **how)
+    truths = [replace(case, wish=wish._replace(target=j)).distance() for j in others]
+    answer = asked(case, criterion=criterion)
+    assert_true(case, min(truths), answer)
+    if answer.witness is not None:
+        assert answer.witness.label in others

@@ -34,6 +34,9 @@ RUNG_SECONDS = 2.0
 WINDOW = 4
 """How many steps an input may take in the rounding of an L2 projection to a grid."""
 
+FINE = 2e-3
+"""Two steps that are no larger a part of the distance are fine."""
+
 TOLERANCE = 1e-6
 """Rows, scaled to a largest coefficient of 1, are relaxed by this where something is proved."""
 
@@ -410,10 +413,15 @@ def _add(
 
 
 def _solved(
-    program: Program, solver: Solver, clock: Clock, target: float | None = None
+    program: Program,
+    solver: Solver,
+    clock: Clock,
+    *,
+    target: float | None = None,
+    gap: float = 0.0,
 ) -> Solution | None:
     try:
-        return solver.solve(program, clock, target=target)
+        return solver.solve(program, clock, target=target, gap=gap)
     except SolverFailed:
         return None
 
@@ -461,7 +469,7 @@ def _whole(
         chosen = np.zeros(len(x), dtype=bool)
         chosen[order[:count]] = True
         chosen |= score < 0
-        found = _decided(problem, rows, form, resting, chosen, solver, clock)
+        found = _decided(problem, rows, form, resting, chosen, at_least, solver, clock)
         if found is not None:
             distance = float(problem.distance(found))
             if best is None or distance < best[0]:
@@ -477,17 +485,25 @@ def _decided(
     form: LinearForm,
     resting: Float[np.ndarray, " n"],
     chosen: Bool[np.ndarray, " n"],
+    at_least: float,
     solver: Solver,
     clock: Clock,
 ) -> Float[np.ndarray, " n"] | None:
-    """The best point where only the chosen inputs leave where they rest."""
+    """The best point where only the chosen inputs leave where they rest.
+
+    Where steps are fine, near enough is within two of the best: what is nearer, if anything, is
+    left to the search.
+    """
     transform = sp.csc_array(form.transform)
     moves = np.diff(transform.indptr) > 0
     owner = np.zeros(len(moves), dtype=int)
     owner[moves] = transform.indices[transform.indptr[:-1][moves]]
     fixed = moves & ~chosen[owner]
     program = _program(form, rows, problem, (fixed, form.coordinates(resting)))
-    solution = _solved(program, solver, clock.within(RUNG_SECONDS))
+    first = problem.beyond(at_least * (1 - 1e-9))
+    step = first - problem.before(first)
+    gap = min(2 * step / first, FINE) if first > 0 else 0.0
+    solution = _solved(program, solver, clock.within(RUNG_SECONDS), target=first, gap=gap)
     if solution is None or solution.x is None:
         return None
     return problem.tidied(form.offset + form.transform @ solution.x[: len(form.cost)])

@@ -119,9 +119,12 @@ class NearestRun:
         x = problem.box.project(x[None])[0]
         clock = Clock() if known.clock.expired else known.clock
         found = (self.attack or Linearised()).descend(problem, x, self.solver, clock)
-        if found is None and problem.reached(x := problem.tidied(x)):
-            return known.improve(x, float(problem.distance(x)))
-        return found is not None and known.improve(found.x, found.distance)
+        better = found is not None and known.improve(found.x, found.distance)
+        x = problem.tidied(x)
+        distance = float(problem.distance(x))
+        if distance < known.value and problem.reached(x):
+            better |= known.improve(x, distance)
+        return better
 
     def _raise_bound(self, precision: float = 1.02) -> None:
         """The largest radius whose ball is excluded by CROWN alone: doubling, then bisection."""
