@@ -13,6 +13,7 @@
     ├── SolverError
     │   ├── UnknownSolver       no such name
     │   ├── SolverNotInstalled  known, but its package is missing
+    │   ├── LicenceLimit        the program is larger than the solver's licence allows
     │   └── SolverFailed        the solver gave up in a way that no status describes
     └── SoundnessError          a proved bound contradicts an evaluated point: trust nothing
 
@@ -27,6 +28,7 @@ __all__ = [
     "InvalidCriterion",
     "InvalidInput",
     "InvalidModel",
+    "LicenceLimit",
     "ModelError",
     "OutputError",
     "SolverError",
@@ -80,6 +82,10 @@ class UnknownSolver(SolverError, ValueError):
 
 class SolverNotInstalled(SolverError):
     """The solver is known, but its Python package is not installed."""
+
+
+class LicenceLimit(SolverError):
+    """The solver's licence does not allow a program of this size."""
 
 
 class SolverFailed(SolverError):

@@ -3,7 +3,9 @@
 import itertools
 import math
 import os
+import re
 import signal
+import sys
 import threading
 
 import highspy
@@ -13,7 +15,13 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualbound.errors import InvalidInput, SolverFailed, SolverNotInstalled, UnknownSolver
+from dualbound.errors import (
+    InvalidInput,
+    LicenceLimit,
+    SolverFailed,
+    SolverNotInstalled,
+    UnknownSolver,
+)
 from dualbound.limits import Clock, Limits
 from dualbound.milp.program import Program, ProgramBuilder
 from dualbound.solvers import (
@@ -82,11 +90,15 @@ def hard_mip() -> Program:
     )
 
 
+def solver_if_installed(name: str) -> Solver:
+    if not is_installed(name):
+        pytest.skip(f"the solver {name} is not installed")
+    return solver_named(name)
+
+
 @pytest.fixture(params=sorted(SOLVERS))
 def solver(request) -> Solver:
-    if not is_installed(request.param):
-        pytest.skip(f"the solver {request.param} is not installed")
-    return solver_named(request.param)
+    return solver_if_installed(request.param)
 
 
 def assert_consistent(solution: Solution, of: Program, tolerance: float = 1e-5) -> None:
@@ -346,8 +358,9 @@ def test_names_its_version(solver):
 
 
 def test_unknown_options_are_misuse(solver):
-    with pytest.raises(InvalidInput, match="no_such_option"):
-        type(solver)(options={"no_such_option": 1}).open(LP)
+    for name, value in (("no_such_option", 1), ("no*option", 1)):
+        with pytest.raises(InvalidInput, match=re.escape(repr(name))):
+            type(solver)(options={name: value}).open(LP)
 
 
 # Programs are made outside strategies: run-time type checks use `random`, which they must not.
@@ -396,17 +409,11 @@ def check_against_enumeration(solver: Solver, tiny: Program, delta: float) -> No
     assert near.bound is None or near.bound <= optimum + 1e-5
 
 
+@pytest.mark.parametrize("name", sorted(SOLVERS))
 @settings(max_examples=60)
 @given(parts=small_mips(), delta=st.sampled_from([-7.0, -1.0, -0.25, 0.25, 1.0, 7.0]))
-def test_highs_agrees_with_enumeration(parts, delta):
-    check_against_enumeration(Highs(), program(**parts), delta)
-
-
-@settings(max_examples=60)
-@given(parts=small_mips(), delta=st.sampled_from([-7.0, -1.0, -0.25, 0.25, 1.0, 7.0]))
-def test_scip_agrees_with_enumeration(parts, delta):
-    pytest.importorskip("pyscipopt", reason="the solver scip is not installed")
-    check_against_enumeration(Scip(), program(**parts), delta)
+def test_agrees_with_enumeration(name, parts, delta):
+    check_against_enumeration(solver_if_installed(name), program(**parts), delta)
 
 
 @st.composite
@@ -415,11 +422,12 @@ def small_lps(draw) -> dict:
     return parts | {"integer": False, "lower": draw(st.sampled_from([parts["lower"], -np.inf]))}
 
 
-@settings(max_examples=80)
+@pytest.mark.parametrize("name", sorted(name for name in SOLVERS if Can.DUALS in SOLVERS[name].can))
+@settings(max_examples=50)
 @given(parts=small_lps(), delta=st.sampled_from([-3.0, -0.1, 0.1, 3.0]))
-def test_linear_programs_have_a_dual_as_good_as_the_optimum(parts, delta):
+def test_linear_programs_have_a_dual_as_good_as_the_optimum(name, parts, delta):
     tiny = program(**parts)
-    session = Highs().open(tiny)
+    session = solver_if_installed(name).open(tiny)
     for cost in (None, -tiny.cost, tiny.cost + 1.0, tiny.cost):
         current = tiny.cost if cost is None else cost
         solution = session.solve(Clock(), cost=cost)
@@ -529,9 +537,7 @@ def small_extended(draw) -> dict:
 @settings(max_examples=50)
 @given(parts=small_extended(), delta=st.sampled_from([-7.0, -0.25, 0.25, 7.0]))
 def test_squares_and_indicators_agree_with_enumeration(name, parts, delta):
-    if not is_installed(name):
-        pytest.skip(f"the solver {name} is not installed")
-    solver = solver_named(name)
+    solver = solver_if_installed(name)
     indicators = np.array(parts["indicators"], dtype=np.int64).reshape(-1, 3)
     tiny = program(**parts | {"quadratic": np.array(parts["quadratic"]), "indicators": indicators})
     beyond = Can.needed_for(tiny) - solver.can
@@ -568,10 +574,33 @@ def test_highs_keeps_tiny_coefficients():
     assert Highs().solve(tiny).value == pytest.approx(-1)
 
 
-def test_a_missing_package_names_the_command(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyscipopt", None)
-    with pytest.raises(SolverNotInstalled, match=r'pip install "dualbound\[scip\]"'):
-        Scip().open(LP)
+@pytest.mark.parametrize("kind", [kind for kind in SOLVERS.values() if kind.extra])
+def test_a_missing_package_names_the_command(monkeypatch, kind):
+    monkeypatch.setitem(sys.modules, kind.needs[0], None)
+    with pytest.raises(SolverNotInstalled, match=rf'pip install "dualbound\[{kind.extra}\]"'):
+        kind().open(LP)
+    with pytest.raises(SolverNotInstalled):
+        kind().version()
+
+
+@pytest.mark.parametrize("squares", [False, True])
+def test_a_program_that_the_licence_does_not_allow_is_refused_in_a_sentence(solver, squares, capfd):
+    if not solver.free_size:
+        pytest.skip(f"the solver {solver.name} needs no licence")
+    n = 201 if squares else 5001
+    large = program(np.ones(n), [np.ones(n)], [1], [2], quadratic=np.ones(n) if squares else None)
+    with pytest.raises(LicenceLimit) as refused:
+        solver.solve(large)
+    assert f"1 rows and {n:,} columns" in str(refused.value)
+    assert solver.free_size in str(refused.value)
+    assert re.search("or use the solver (highs or )?scip", str(refused.value))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_solver_prints_nothing(solver, capfd):
+    solver.solve(MIP)
+    solver.solve(hard_mip(), Clock(Limits(0.2)))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_unknown_names_list_the_known_ones():

@@ -10,6 +10,7 @@ import pytest
 from dualbound.limits import Clock, Limits
 from dualbound.milp.program import ProgramBuilder
 from dualbound.solvers import Stop
+from dualbound.solvers.gurobi import STOPS as GUROBI_STOPS
 from dualbound.solvers.highs import STOPS as HIGHS_STOPS
 from dualbound.solvers.outcome import Raw, conclude
 from dualbound.solvers.scip import STOPS as SCIP_STOPS
@@ -35,10 +36,17 @@ def test_every_scip_status_is_mapped():
     assert members == set(SCIP_STOPS)
 
 
+def test_every_gurobi_status_is_mapped():
+    gurobi = pytest.importorskip("gurobipy", reason="the solver gurobi is not installed")
+    members = {name for name in dir(gurobi.GRB.Status) if name.isupper()}
+    assert members == set(GUROBI_STOPS)
+
+
 def test_only_a_proof_is_optimal():
     assert [name for name, stop in HIGHS_STOPS.items() if stop is Stop.OPTIMAL] == ["kOptimal"]
     optimal = [name for name, stop in SCIP_STOPS.items() if stop is Stop.OPTIMAL]
     assert optimal == ["optimal", "gaplimit"]
+    assert [name for name, stop in GUROBI_STOPS.items() if stop is Stop.OPTIMAL] == ["OPTIMAL"]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +82,9 @@ def test_the_clock_tells_a_time_limit_from_an_interrupt():
 
 def test_choosing_a_solver_imports_nothing_native():
     code = (
-        "import sys; from dualbound.solvers import Scip, installed, solver_named; "
-        "solver_named('scip'), solver_named('highs'), installed('scip'), Scip(); "
-        "sys.exit(bool({'highspy', 'pyscipopt'} & set(sys.modules)))"
+        "import sys; from dualbound.solvers import SOLVERS, installed, solver_named; "
+        "[(solver_named(name), installed(name)) for name in SOLVERS]; "
+        "needs = {package for kind in SOLVERS.values() for package in kind.needs}; "
+        "sys.exit(bool(needs & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

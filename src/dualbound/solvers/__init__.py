@@ -9,6 +9,7 @@ from dualbound.errors import UnknownSolver
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
 from dualbound.solvers.export import write_program
 from dualbound.solvers.fake import Fake
+from dualbound.solvers.gurobi import Gurobi
 from dualbound.solvers.highs import Highs
 from dualbound.solvers.outcome import demand
 from dualbound.solvers.scip import Scip
@@ -18,6 +19,7 @@ __all__ = [
     "Can",
     "Effort",
     "Fake",
+    "Gurobi",
     "Highs",
     "Scip",
     "Session",
@@ -30,7 +32,7 @@ __all__ = [
     "write_program",
 ]
 
-SOLVERS: Mapping[str, type[Solver]] = {kind.name: kind for kind in (Highs, Scip)}
+SOLVERS: Mapping[str, type[Solver]] = {kind.name: kind for kind in (Highs, Scip, Gurobi)}
 """The solvers that can be chosen by name."""
 
 

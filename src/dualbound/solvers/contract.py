@@ -124,12 +124,15 @@ class Solver(ABC):
         needs: Python packages to import, none of them imported before `open`.
         extra: the pip extra that installs them, empty when they come with dualbound.
         can: its capabilities.
+        free_size: the programs that its package solves without a licence of one's own; empty where
+            it needs none.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
     extra: ClassVar[str]
     can: ClassVar[frozenset[Can]]
+    free_size: ClassVar[str] = ""
 
     @abstractmethod
     def open(self, program: Program) -> Session:

@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidInput, LicenceLimit, SolverNotInstalled
 from dualbound.limits import Clock
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Solution, Solver, Stop
@@ -64,6 +66,37 @@ def usable_start(
     if start is None or not np.all(np.isfinite(start)):
         return None
     return None if cutoff is not None and value >= cutoff else start
+
+
+def imported(solver: Solver) -> Any:
+    """The Python package of a solver, imported now.
+
+    Raises:
+        SolverNotInstalled: it is missing, or cannot be imported.
+    """
+    package = solver.needs[0]
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise SolverNotInstalled(
+            f"The solver {solver.name} needs the package {package}: "
+            f'pip install "dualbound[{solver.extra}]"'
+        ) from error
+
+
+def licence_limit(solver: Solver, program: Program) -> LicenceLimit:
+    """The sentence for a program that is larger than a solver's licence allows."""
+    from dualbound.solvers import SOLVERS
+
+    m, n = program.shape
+    needed = Can.needed_for(program)
+    free = [name for name, kind in SOLVERS.items() if needed <= kind.can and not kind.free_size]
+    squares = " and a quadratic objective" if program.is_quadratic else ""
+    return LicenceLimit(
+        f"The program has {m:,} rows and {n:,} columns{squares}; the licence that comes with the "
+        f"package {solver.needs[0]} allows {solver.free_size}. Install a full licence of "
+        f"{solver.name}, or use the solver {' or '.join(free)}."
+    )
 
 
 def check_able(solver: Solver, program: Program) -> None:

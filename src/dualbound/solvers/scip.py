@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.errors import InvalidInput, SolverNotInstalled
+from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
@@ -22,6 +22,7 @@ from dualbound.solvers.outcome import (
     checked_vector,
     conclude,
     finite,
+    imported,
     usable_start,
     without_solver,
 )
@@ -92,13 +93,7 @@ class Scip(Solver):
 
 
 def _pyscipopt() -> Any:
-    try:
-        import pyscipopt
-    except ImportError as error:
-        raise SolverNotInstalled(
-            'The solver scip needs the package pyscipopt: pip install "dualbound[scip]"'
-        ) from error
-    return pyscipopt
+    return imported(Scip())
 
 
 class _ScipSession(Session):
