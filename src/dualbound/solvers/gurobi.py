@@ -36,7 +36,7 @@ STOPS: Mapping[str, Stop] = {
     "OPTIMAL": Stop.OPTIMAL,
     "INFEASIBLE": Stop.INFEASIBLE,
     "INF_OR_UNBD": Stop.INFEASIBLE_OR_UNBOUNDED,
-    "UNBOUNDED": Stop.UNBOUNDED,
+    "UNBOUNDED": Stop.INFEASIBLE_OR_UNBOUNDED,  # there is a ray; whether a point, it does not say
     "CUTOFF": Stop.CUTOFF,
     "ITERATION_LIMIT": Stop.OTHER_LIMIT,
     "NODE_LIMIT": Stop.OTHER_LIMIT,
