@@ -566,10 +566,10 @@ class Case:
         return min(replace(self, wish=wish).distance() for wish in wishes)
 
 
-def random_question(seed: int) -> Case:
+def random_question(seed: int, outputs: int | None = None) -> Case:
     """A `random_case` in any norm, now and then with weights or on a grid, with its centre."""
     rng = np.random.default_rng((seed, 1))
-    case = random_case(seed)
+    case = random_case(seed, outputs)
     n = len(case.center)
     norm = str(rng.choice(["l0", "l1", "l2", "linf"]))
     weights = rng.uniform(0.3, 3.0, n) if rng.random() < 0.3 else None

@@ -9,7 +9,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from brute_force import Case, random_case
+from brute_force import Case, random_case, random_question
 from dualbound import (
     Answer,
     Box,
@@ -52,15 +52,19 @@ def asked(case: Case, criterion: Criterion, engine: Engine) -> Answer:
         region=Box(case.lower, case.upper),
         cap=case.cap,
         mask=case.mask,
+        levels=case.levels,
+        weights=case.weights,
         gap=1e-7,
         engine=engine,
     )
 
 
 @cache
-def question(seed: int) -> tuple[Case, Criterion, tuple[int, ...], float]:
+def question(
+    seed: int, *, any_norm: bool = False
+) -> tuple[Case, Criterion, tuple[int, ...], float]:
     """A case, what is asked of it, the labels that count, and the true distance."""
-    case = random_case(seed, outputs=3 + seed % 3)
+    case = (random_question if any_norm else random_case)(seed, outputs=3 + seed % 3)
     present = int(np.argmax(case.tiny(case.center)))
     others = [label for label in range(case.tiny.outputs) if label != present]
     kind, floor = ("any", "some", "repair")[seed // 3 % 3], case.wish.floor
@@ -86,7 +90,8 @@ def assert_true(case: Case, targets: Sequence[int], truth: float, answer: Answer
         return
     assert answer.status in (Status.OPTIMAL, Status.FEASIBLE)
     assert answer.value == pytest.approx(truth, abs=VALUE, rel=VALUE)
-    assert answer.bound >= truth - 1e-5 * (1 + truth)
+    if case.levels is None or case.weights is None:
+        assert answer.bound >= truth - 1e-5 * (1 + truth)
     assert answer.witness is not None
     x = answer.witness.x
     assert np.all(case.room[0] <= x)
@@ -113,6 +118,17 @@ ENGINES = {
 def test_the_nearest_of_all_targets_is_found(seed: int, engine: str) -> None:
     case, criterion, targets, truth = question(seed)
     assert_true(case, targets, truth, asked(case, criterion, ENGINES[engine]))
+
+
+@pytest.mark.parametrize("seed", range(3500, 3545))
+def test_in_every_norm_with_weights_and_on_grids(seed: int) -> None:
+    case, criterion, targets, truth = question(seed, any_norm=True)
+    answer = asked(case, criterion, ENGINES["columns"])
+    if case.norm == "l2" and case.levels is not None:  # proved as far as between the levels
+        assert answer.bound <= truth * (1 + PROOF) + PROOF
+        assert answer.value is None or answer.value >= truth * (1 - PROOF)
+    else:
+        assert_true(case, targets, truth, answer)
 
 
 @pytest.mark.parametrize("seed", range(3000, 3018))

@@ -93,7 +93,13 @@ class Columns(Engine):
         self, problem: NearestProblem, incumbent: Incumbent, gap: float, run: NearestRun
     ) -> None:
         """Solve the question without its grid: its bound holds, its patterns are worth a look."""
-        between = Incumbent(incumbent.clock, lambda p: incumbent.report(extra_nodes=p.nodes))
+        known = incumbent.x
+        between = Incumbent(
+            incumbent.clock,
+            lambda p: incumbent.report(extra_nodes=p.nodes),
+            known,
+            incumbent.value,
+        )
         incumbent.enter("between the levels")
         self.search(replace(problem, grid=None), between, gap)
         incumbent.nodes += between.nodes
@@ -101,7 +107,7 @@ class Columns(Engine):
             incumbent.prove(problem.beyond(between.bound * (1 - 1e-9)))
         else:
             incumbent.prove(np.inf)
-        if between.x is not None:
+        if between.x is not None and between.x is not known:
             incumbent.enter("attack")
             run.take(between.x)
 
