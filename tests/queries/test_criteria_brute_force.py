@@ -113,14 +113,14 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("seed", range(3000, 3045))
+@pytest.mark.parametrize("seed", range(3000, 3036))
 @pytest.mark.parametrize("engine", ["columns", "milp"])
 def test_the_nearest_of_all_targets_is_found(seed: int, engine: str) -> None:
     case, criterion, targets, truth = question(seed)
     assert_true(case, targets, truth, asked(case, criterion, ENGINES[engine]))
 
 
-@pytest.mark.parametrize("seed", range(3500, 3545))
+@pytest.mark.parametrize("seed", range(3500, 3530))
 def test_in_every_norm_with_weights_and_on_grids(seed: int) -> None:
     case, criterion, targets, truth = question(seed, any_norm=True)
     answer = asked(case, criterion, ENGINES["columns"])
@@ -131,7 +131,7 @@ def test_in_every_norm_with_weights_and_on_grids(seed: int) -> None:
         assert_true(case, targets, truth, answer)
 
 
-@pytest.mark.parametrize("seed", range(3000, 3018))
+@pytest.mark.parametrize("seed", range(3000, 3012))
 @pytest.mark.parametrize("engine", ["columns-no-attack", "direct", "direct-no-attack"])
 def test_every_other_way_finds_it(seed: int, engine: str) -> None:
     case, criterion, targets, truth = question(seed)
@@ -139,9 +139,9 @@ def test_every_other_way_finds_it(seed: int, engine: str) -> None:
 
 
 def test_the_questions_are_varied() -> None:
-    questions = [question(seed) for seed in range(3000, 3045)]
+    questions = [question(seed) for seed in range(3000, 3036)]
     kinds = [type(criterion) for _, criterion, _, _ in questions]
-    assert all(kinds.count(kind) == 15 for kind in (Untargeted, OneOf, Class))
+    assert all(kinds.count(kind) == 12 for kind in (Untargeted, OneOf, Class))
     assert 5 < sum(truth == np.inf for *_, truth in questions) < 25
     assert {case.norm for case, *_ in questions} == {"l1", "linf"}
     assert max(len(targets) for _, _, targets, _ in questions) == 4
