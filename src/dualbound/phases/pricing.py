@@ -65,6 +65,7 @@ def price(chain, room, p, worth):
             p.fixed[best] = 0.0
         p.counts[0] += 1
         added += 1
+    p.counts[2] = 1 if added < PRICED_AT_ONCE and np.max(gains) > 1e-12 else 0
     return added > 0
 
 

@@ -26,7 +26,8 @@ from dualbound.phases.compiled import compiled
 from dualbound.phases.moves import Room
 
 PRICED_AT_MOST = 100
-"""How many moves of a ball have columns; then those that are not made lose theirs."""
+"""How many moves of a ball have columns; then those that are not made lose theirs. Where that does
+not suffice, because many small moves are made, there are more: see `wider`."""
 
 TOP, BALL, GOAL = 0, 1, 2
 """Variables: the smallest goal, what is left of the budget, and from here on the slacks of goals.
@@ -45,7 +46,7 @@ class Program(NamedTuple):
         images: what they do to the first layer's neurons, ``(c, m)``.
         settled: neurons whose sign is the same everywhere in the room: they need no rows.
         fixed: where the other inputs of a box are, as moves.
-        counts: how many moves; programs solved.
+        counts: how many moves; programs solved; whether a move that pays found no column.
         formula: of each pre-activation and goal, in terms of the columns.
         column: of each open neuron, or -1.
         share: of w in the triangle's row.
@@ -74,11 +75,11 @@ class Program(NamedTuple):
     leaning: np.ndarray
 
 
-def empty(chain: Chain, room: Room) -> Program:
-    """An empty one."""
+def empty(chain: Chain, room: Room, at_most: int = PRICED_AT_MOST) -> Program:
+    """An empty one, with columns for so many moves of a ball."""
     h, k, n = chain.hidden, int(chain.sizes[-1]), chain.first.shape[1]
     ball = bool(np.isfinite(room.budget))
-    moves = PRICED_AT_MOST if room.round else min(2 * n, PRICED_AT_MOST) if ball else n
+    moves = at_most if room.round else min(2 * n, at_most) if ball else n
     rows, columns = 2 * h + k + 1, moves + h + 1
     variables = GOAL + k + 4 * h + max(2 * n, moves)
     return Program(
@@ -89,7 +90,7 @@ def empty(chain: Chain, room: Room) -> Program:
         images=np.zeros((moves if room.round else 0, int(chain.sizes[0]))),
         settled=np.zeros(h, dtype=np.bool_),
         fixed=np.zeros(n),
-        counts=np.zeros(2, dtype=np.int64),
+        counts=np.zeros(3, dtype=np.int64),
         formula=np.zeros((h + k, columns + 1)),
         column=np.zeros(h, dtype=np.int64),
         share=np.zeros(h),
@@ -100,6 +101,15 @@ def empty(chain: Chain, room: Room) -> Program:
         direction=np.zeros(n),
         leaning=np.zeros(h),
     )
+
+
+def wider(chain: Chain, room: Room, p: Program) -> Program:
+    """The same program with columns for twice as many moves of a ball."""
+    wide = empty(chain, room, 2 * len(p.moves))
+    wide.moves[: len(p.moves)] = p.moves
+    wide.settled[:], wide.counts[:] = p.settled, p.counts
+    wide.basic[:] = p.basic
+    return wide
 
 
 @compiled

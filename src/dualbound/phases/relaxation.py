@@ -123,15 +123,22 @@ class Relaxation:
             precision: pricing ends when it can change the bound by no more than this part of what
                 is of interest.
         """
-        p, h = self._program, self._chain.hidden
+        h = self._chain.hidden
         self._face(low, high, start)
-        goals, multipliers = np.zeros(len(p.goals)), np.zeros(h)
-        leaning, move = np.zeros(h), np.zeros(len(p.direction))
-        most, moved = solving.solve(
-            self._chain, self._room, low, high, self._least, precision, p,
-            goals, multipliers, leaning, move, self._work,
-        )  # fmt: skip
-        program.mark(p)
+        while True:
+            p = self._program
+            p.counts[2] = 0
+            goals, multipliers = np.zeros(len(p.goals)), np.zeros(h)
+            leaning, move = np.zeros(h), np.zeros(len(p.direction))
+            most, moved = solving.solve(
+                self._chain, self._room, low, high, self._least, precision, p,
+                goals, multipliers, leaning, move, self._work,
+            )  # fmt: skip
+            program.mark(p)
+            short = p.counts[2] == 1 and len(p.moves) < 2 * len(p.direction)
+            if not short or most < self._least:
+                break
+            self._program = program.wider(self._chain, self._room, p)
         return Relaxed(most, move if moved else None, goals, multipliers, leaning, p.basic.copy())
 
     def tighten(

@@ -71,7 +71,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                 multipliers[:] = p.multipliers
                 leaning[:] = 0.0
                 return -np.inf, False
-            if not pricing.price(chain, room, p, worth):
+            if not pricing.price(chain, room, p, worth) or p.counts[2] == 1:
                 return best, moved
             program.write(chain, room, low, high, p)
             continue
@@ -110,7 +110,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                     move[v - first] += x * room.rise[v - first]
             if most - value <= precision * (most - least):
                 return best, moved
-        if not pricing.price(chain, room, p, worth / total):
+        if not pricing.price(chain, room, p, worth / total) or p.counts[2] == 1:
             return best, moved
         program.write(chain, room, low, high, p)
     return best, moved
