@@ -2,7 +2,8 @@
 
 *Strategy margin* (the default): a witness first; then, inside the ball of its distance, maximise
 the margin of the criterion and either prove it negative or meet a nearer witness, which shrinks the
-ball and with it every bound and every big-M.
+ball and with it every bound and every big-M. In L2, whose ball has no rows, the squared distance is
+minimised instead, with that of the witness as a cutoff.
 
 *Strategy direct*: minimise the distance in one program over the whole box. Slow; kept as the twin
 that the fast way is checked against, and as the form of the papers.
@@ -20,7 +21,7 @@ from dualbound.attacks import Linearised, NearestProblem
 from dualbound.bounds import METHODS, crown
 from dualbound.errors import InvalidInput
 from dualbound.milp import formulation_named
-from dualbound.region import L2
+from dualbound.region import L2, Box, L2Ball
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
@@ -87,12 +88,8 @@ class Milp(Engine):
 
         **Trusts** the solver's verdict that a program has no solution, within its tolerances.
         """
-        if isinstance(problem.norm, L2) and self.strategy != "direct":
-            raise InvalidInput(
-                "The engine milp asks for an L2 distance in one program with a quadratic "
-                "objective: choose the strategy direct and a solver that can, such as scip, or the "
-                "engine columns."
-            )
+        if isinstance(problem.norm, L2):
+            demand(self.backend(), frozenset({Can.QUADRATIC}))
         run = _Run(problem, incumbent, gap, self.backend(), self.attack, self)
         incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
         if self.strategy == "direct":
@@ -157,22 +154,28 @@ class _Run(NearestRun):
         self.unstable = bounds.unstable_count(network)
         if most < 0:
             return True, None
-        program = margin_program(
-            self.problem,
-            region,
-            bounds,
-            formulation_named(self.engine.formulation),
-            least=-TOLERANCE,
-            most=most,
-        )
+        formulation = formulation_named(self.engine.formulation)
         known.enter("search")
-        solution = self._solve(program, target=0.0)
+        if isinstance(region, L2Ball):  # which has no rows: the distance is asked for, as a square
+            inside = replace(self.problem, box=Box(region.lower, region.upper))
+            program = distance_program(inside, bounds, formulation, relaxed=TOLERANCE)
+            solution = self._solve(program, target=radius**2, cutoff=radius**2 * (1 + TOLERANCE))
+        else:
+            program = margin_program(
+                self.problem, region, bounds, formulation, least=-TOLERANCE, most=most
+            )
+            solution = self._solve(program, target=0.0)
         excluded = solution.stop in (Stop.INFEASIBLE, Stop.CUTOFF)
         x = None if solution.x is None else program.encoding.input_at(solution.x)
         return excluded, x
 
     def _solve(
-        self, program: NearestProgram, *, target: float | None = None, gap: float = 0.0
+        self,
+        program: NearestProgram,
+        *,
+        target: float | None = None,
+        cutoff: float | None = None,
+        gap: float = 0.0,
     ) -> Solution:
         known = self.incumbent
 
@@ -180,7 +183,7 @@ class _Run(NearestRun):
             known.report(extra_nodes=effort.nodes)
 
         solution = self.solver.solve(
-            program.program, known.clock, target=target, gap=gap, on_effort=watch
+            program.program, known.clock, target=target, cutoff=cutoff, gap=gap, on_effort=watch
         )
         known.nodes += solution.nodes
         if solution.stop in GAVE_UP:

@@ -64,7 +64,7 @@ def margin_program(
 
 
 def distance_program(
-    problem: NearestProblem, bounds: Bounds, formulation: Formulation
+    problem: NearestProblem, bounds: Bounds, formulation: Formulation, *, relaxed: float = 0.0
 ) -> NearestProgram:
     """Minimise the distance over all points of the box that reach the criterion.
 
@@ -72,12 +72,14 @@ def distance_program(
 
     Args:
         problem: what is asked.
-        bounds: over the problem's whole box.
+        bounds: over the problem's whole box; or over a part of it, of which alone the answer then
+            says something.
         formulation: of the rectifiers.
+        relaxed: by how much the criterion may be missed.
     """
     form = _on_grid(problem, problem.norm.distance_form(problem.center, problem.box))
     encoding = encode(problem.network, form, bounds, formulation=formulation)
-    _criterion_rows(problem, encoding, minus=None)
+    _criterion_rows(problem, encoding, minus=None, relaxed=relaxed)
     return NearestProgram(encoding.builder.build(), encoding)
 
 
@@ -85,8 +87,10 @@ def _on_grid(problem: NearestProblem, form: LinearForm) -> LinearForm:
     return form if problem.grid is None else problem.grid.form(form)
 
 
-def _criterion_rows(problem: NearestProblem, encoding: Encoding, minus: np.ndarray | None) -> None:
+def _criterion_rows(
+    problem: NearestProblem, encoding: Encoding, minus: np.ndarray | None, relaxed: float = 0.0
+) -> None:
     a, b = problem.criterion.rows(problem.network.output_size)
     outputs = encoding.values[problem.network.output].mapped(a, -b)
     names = [f"criterion{i}" for i in range(len(b))]
-    outputs.rows_at_least(encoding.builder, names, np.zeros(len(b)), minus=minus)
+    outputs.rows_at_least(encoding.builder, names, np.full(len(b), -relaxed), minus=minus)
