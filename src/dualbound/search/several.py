@@ -84,7 +84,7 @@ class _Several:
         """Bounds by CROWN and one attack for all; then what they leave open, one after another."""
         known = self.incumbent
         known.enter("bounds")
-        self._exclude_growing_balls()
+        self._exclude_by_crown_alone()
         if self.engine.attack is not None:
             known.enter("attack")
             x = self.engine.attack(self.problem, self.engine.backend(), known.clock)
@@ -98,17 +98,24 @@ class _Several:
                     # An alternative that takes long leaves the others their share of the time.
                     self._open_one(part, known.clock.remaining / (len(left) - k))
 
-    def _exclude_growing_balls(self) -> None:
-        """Raise every alternative's bound as far as CROWN can, in steps of 2."""
-        whole = self._run_of(self.problem, 0.0)
+    def _exclude_by_crown_alone(self, precision: float = 1.02) -> None:
+        """Raise every alternative's bound in steps of 2, and the least of them by bisection."""
+        known, furthest = self.incumbent, self._run_of(self.problem, 0.0).furthest
         nearest = self.problem.norm.reach(self.problem.center, self.problem.box)[0]
         for part in self.parts:
             part.bound = nearest
-        radius = max(nearest, whole.furthest / 1024)
-        while radius < whole.furthest and not self.incumbent.clock.expired:
-            if not self._exclude(radius):
-                return
+        low = radius = max(nearest, furthest / 1024)
+        while radius < furthest and not known.clock.expired and self._exclude(radius):
+            low = max(low, known.bound)
             radius *= 2
+        high = min(2 * low, furthest)
+        while high > precision * low and not known.clock.expired:
+            middle = float(np.sqrt(low * high))
+            self._exclude(middle)
+            if known.bound >= middle:
+                low = middle
+            else:
+                high = middle
 
     def _exclude(self, radius: float | None = None) -> bool:
         """Ask CROWN about a ball, that of the cutoff if none is named; whether it excludes any."""
