@@ -29,7 +29,7 @@ from dualbound.queries import (
 from dualbound.queries.models import load
 from dualbound.region import L0, L1, L2, Box, Grid, L0Ball, L1Ball, L2Ball, LInf, Region
 from dualbound.search import Columns, Milp, Progress
-from dualbound.solvers import Gurobi, Highs, Scip
+from dualbound.solvers import Gurobi, Highs, Scip, Xpress
 
 __version__ = "0.1.0"
 
@@ -68,6 +68,7 @@ __all__ = [
     "Targeted",
     "Untargeted",
     "Witness",
+    "Xpress",
     "activate",
     "bounds",
     "classify",

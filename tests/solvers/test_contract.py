@@ -28,11 +28,13 @@ from dualbound.solvers import (
     SOLVERS,
     Can,
     Fake,
+    Gurobi,
     Highs,
     Scip,
     Solution,
     Solver,
     Stop,
+    Xpress,
     solver_named,
 )
 from dualbound.solvers import installed as is_installed
@@ -210,7 +212,7 @@ def test_a_clock_that_has_run_out_ends_at_once(solver):
     assert (solution.stop, solution.x) == (Stop.INTERRUPTED, None)
 
 
-def test_ctrl_c_returns_the_best_point_so_far(solver):
+def test_ctrl_c_returns_the_best_point_so_far(solver, capfd):
     hard = hard_mip()
     clock = Clock(Limits(60))
     timer = threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT))
@@ -223,6 +225,7 @@ def test_ctrl_c_returns_the_best_point_so_far(solver):
     assert clock.seconds < 30  # generous: this is about not hanging
     assert solution.value is not None
     assert_consistent(solution, hard)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_interrupt_from_another_thread_ends_the_search(solver):
@@ -524,7 +527,8 @@ def test_indicators_hold_for_their_value_only(solver):
 def small_extended(draw) -> dict:
     parts = draw(small_mips())
     n, m = len(parts["cost"]), len(parts["rows"])
-    parts["quadratic"] = draw(st.lists(st.sampled_from([0.0, 0.5, 3.0]), min_size=n, max_size=n))
+    squares = [0.0, 0.5, 3.0] if draw(st.booleans()) else [0.0]
+    parts["quadratic"] = draw(st.lists(st.sampled_from(squares), min_size=n, max_size=n))
     columns = draw(st.lists(st.integers(0, n - 1), min_size=m, max_size=m))
     parts["indicators"] = [
         (column, draw(st.integers(0, 1)), row)
@@ -590,6 +594,8 @@ def test_a_missing_package_names_the_command(monkeypatch, kind):
 def test_a_program_that_the_licence_does_not_allow_is_refused_in_a_sentence(solver, squares, capfd):
     if not solver.free_size:
         pytest.skip(f"the solver {solver.name} needs no licence")
+    if squares:
+        able(solver, Can.QUADRATIC)
     n = 201 if squares else 5001
     large = program(np.ones(n), [np.ones(n)], [1], [2], quadratic=np.ones(n) if squares else None)
     with pytest.raises(LicenceLimit) as refused:
@@ -616,6 +622,8 @@ def test_unknown_names_list_the_known_ones():
 def test_capabilities_are_declared():
     assert Highs.can == {Can.LP, Can.MIP, Can.WARM_START, Can.DUALS}
     assert Scip.can == frozenset(Can) - {Can.DUALS}
+    assert Gurobi.can == frozenset(Can)
+    assert Xpress.can == frozenset(Can) - {Can.QUADRATIC}
 
 
 def test_fake_follows_its_script_and_records_the_calls():

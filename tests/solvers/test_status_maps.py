@@ -14,6 +14,8 @@ from dualbound.solvers.gurobi import STOPS as GUROBI_STOPS
 from dualbound.solvers.highs import STOPS as HIGHS_STOPS
 from dualbound.solvers.outcome import Raw, conclude
 from dualbound.solvers.scip import STOPS as SCIP_STOPS
+from dualbound.solvers.xpress import SOLVED as XPRESS_SOLVED
+from dualbound.solvers.xpress import STOPPED as XPRESS_STOPPED
 
 
 def one_integer():
@@ -42,11 +44,19 @@ def test_every_gurobi_status_is_mapped():
     assert members == set(GUROBI_STOPS)
 
 
+def test_every_xpress_status_is_mapped():
+    xpress = pytest.importorskip("xpress", reason="the solver xpress is not installed")
+    assert set(xpress.SolStatus.__members__) == set(XPRESS_SOLVED)
+    assert set(xpress.StopType.__members__) == set(XPRESS_STOPPED)
+
+
 def test_only_a_proof_is_optimal():
     assert [name for name, stop in HIGHS_STOPS.items() if stop is Stop.OPTIMAL] == ["kOptimal"]
     optimal = [name for name, stop in SCIP_STOPS.items() if stop is Stop.OPTIMAL]
     assert optimal == ["optimal", "gaplimit"]
-    assert [name for name, stop in GUROBI_STOPS.items() if stop is Stop.OPTIMAL] == ["OPTIMAL"]
+    for stops in (GUROBI_STOPS, XPRESS_SOLVED):
+        assert [name for name, stop in stops.items() if stop is Stop.OPTIMAL] == ["OPTIMAL"]
+    assert Stop.OPTIMAL not in XPRESS_STOPPED.values()
 
 
 @pytest.mark.parametrize(

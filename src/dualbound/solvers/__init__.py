@@ -13,6 +13,7 @@ from dualbound.solvers.gurobi import Gurobi
 from dualbound.solvers.highs import Highs
 from dualbound.solvers.outcome import demand
 from dualbound.solvers.scip import Scip
+from dualbound.solvers.xpress import Xpress
 
 __all__ = [
     "SOLVERS",
@@ -26,13 +27,14 @@ __all__ = [
     "Solution",
     "Solver",
     "Stop",
+    "Xpress",
     "demand",
     "installed",
     "solver_named",
     "write_program",
 ]
 
-SOLVERS: Mapping[str, type[Solver]] = {kind.name: kind for kind in (Highs, Scip, Gurobi)}
+SOLVERS: Mapping[str, type[Solver]] = {kind.name: kind for kind in (Highs, Scip, Gurobi, Xpress)}
 """The solvers that can be chosen by name."""
 
 

@@ -339,6 +339,7 @@ def _callback(names: Any, watch: Watch) -> Callable[[Any, int], None]:
 
     def look(model: Any, where: int) -> None:
         try:
+            watch.keep_ctrl_c()
             if where == names.MIPSOL:
                 value = finite(model.cbGet(names.MIPSOL_OBJ), infinity=INFINITY)
                 bound = finite(model.cbGet(names.MIPSOL_OBJBND), infinity=INFINITY)

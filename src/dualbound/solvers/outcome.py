@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -148,8 +150,21 @@ class Watch:
     on_effort: Callable[[Effort], None] | None = None
     cutoff: float | None = None
     error: BaseException | None = None
+    _keeps_ctrl_c: bool = False
     _best: float | None = None
     _next: float = field(default_factory=time.perf_counter)
+
+    def keep_ctrl_c(self) -> None:
+        """Take SIGINT again, on the first look from the main thread.
+
+        Some solvers take it while they run: to print a line, or to end the whole program.
+        """
+        if self._keeps_ctrl_c or threading.current_thread() is not threading.main_thread():
+            return
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+        self._keeps_ctrl_c = True
 
     def must_stop(self) -> bool:
         """Whether the solver is to stop now."""
