@@ -20,6 +20,7 @@ KEYS = {
     *("query", "status", "norm", "value", "bound", "gap", "label_before", "label_after"),
     *("target", "criterion", "replayed", "seconds", "engine", "solver", "nodes", "unstable"),
     *("witness", "model", "model_sha256", "image", "version", "note"),
+    *("levels", "weights", "cap", "mask", "freeze", "range"),
 }
 
 

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 
 from cli.conftest import Cli
 from dualbound import queries
+from dualbound.attacks import Linearised
 from dualbound.data import networks
 from dualbound.errors import SolverFailed, SoundnessError
 from dualbound.limits import Clock
@@ -189,6 +190,126 @@ class TestCriteria:
         self, cli: Cli, options: tuple[object, ...], message: str
     ) -> None:
         refused(cli, "nearest", "dnn1", "sample:4", *options, message=message)
+
+
+class TestChanges:
+    """Sample 4 is answered 4; none of these questions is searched."""
+
+    @pytest.fixture(autouse=True)
+    def _no_search(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Linearised, "__call__", lambda *a: pytest.fail("searched"))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--norm", "L2"), "Unknown norm 'L2'; known are l0, l1, l2, linf"),
+            (("--levels", 0), "whole number of levels, at least 1.*found 0"),
+            (("--levels", -3), "whole number of levels, at least 1.*found -3"),
+            (("--levels", 2.5), "--levels.*integer"),
+            (("--levels", "fine"), "--levels.*integer"),
+            (("--levels", 10**12), "whole number of levels.*found 1000000000000"),
+            (
+                ("--levels", 10, "--mask", "5:20,5:20"),
+                "Input [0-9]+ may not change, but its value 0.*not on the grid of 10 levels: use",
+            ),
+            (("--levels", 10, "--cap", 0.001), "No value of the grid of 10 levels lies between"),
+            (("--cap", "nan"), "at least 0 for all inputs, or one for each; found nan"),
+            (("--cap", "0,2"), "--cap takes a number, or a file.*found '0,2'"),
+            (("--cap", "nowhere.npy"), "There is no image file 'nowhere.npy'"),
+            (("--weights", 2), "--weights takes a file with a number for each input.*found '2'"),
+            (("--weights", "nowhere.csv"), "There is no image file 'nowhere.csv'"),
+            (("--weights", "sample:0"), "The weight of input 0 is 0.0.*freeze.*use a mask"),
+            (("--mask", "10:40,5:20"), "reaches beyond the image, which has 28 rows and 28 col"),
+            (("--mask", "10:18,5:29"), "reaches beyond the image"),
+            (("--mask", "5:5,1:2"), "is empty: its rows go from 5 up to, but not including, 5"),
+            (("--mask", "8:3,1:2"), "is empty: its rows go from 8 up to, but not including, 3"),
+            (("--mask", "3:8,20:2"), "is empty: its columns go from 20 up to"),
+            (("--mask", "-1:3,1:2"), "is no rectangle: give rows and columns, such as 10:18,5:20"),
+            (("--mask", "3:8"), "is no rectangle"),
+            (("--mask", "3:8,1:2,3:4"), "is no rectangle"),
+            (("--mask", "8"), "is no rectangle"),
+            (("--mask", "-"), "is no rectangle"),
+            (("--mask", f"0:{'9' * 5000},1:2"), "is no rectangle"),
+            (("--mask", "middle"), "--mask takes a rectangle, or a file.*found 'middle'"),
+            (("--mask", ""), "--mask takes a rectangle, or a file.*found ''"),
+            (("--freeze", "0:4,5:40"), "--freeze 0:4,5:40 reaches beyond the image"),
+            (("--freeze", "nowhere.npy"), "There is no image file 'nowhere.npy'"),
+            (("--freeze", ":,:"), "With --freeze :,: no input may change: leave at least one"),
+            (
+                ("--mask", "1:3,1:3", "--freeze", "0:9,0:9"),
+                "With --mask 1:3,1:3 and --freeze 0:9,0:9 no input may change",
+            ),
+            (("--norm", "l2", "--engine", "milp"), "highs cannot do quadratic.*use scip"),
+            (("--norm", "l2", "--strategy", "direct"), "highs cannot do quadratic objectives"),
+        ],
+    )
+    def test_what_makes_no_sense(self, cli: Cli, options: tuple[object, ...], message: str) -> None:
+        refused(cli, *ASK, *options, message=message)
+
+    @pytest.mark.parametrize("option", ["--weights", "--cap", "--mask", "--freeze"])
+    def test_files_of_another_size_or_without_numbers(
+        self, cli: Cli, tmp_path: Path, option: str
+    ) -> None:
+        np.save(tmp_path / "small.npy", np.ones(3))
+        np.save(tmp_path / "nan.npy", np.full(784, np.nan))
+        refused(cli, *ASK, option, tmp_path / "small.npy", message="3 values.*expected 784")
+        refused(cli, *ASK, option, tmp_path / "nan.npy", message="not finite numbers")
+
+    @pytest.mark.parametrize(
+        ("option", "value", "message"),
+        [
+            ("--weights", -1.0, "The weight of input 7 is -1.0. Weights are positive"),
+            ("--weights", 0.0, "The weight of input 7 is 0.0.*moves for free"),
+            ("--cap", -0.5, "at least 0 for all inputs, or one for each; found -0.5"),
+        ],
+    )
+    def test_files_with_one_wrong_number(
+        self, cli: Cli, tmp_path: Path, option: str, value: float, message: str
+    ) -> None:
+        numbers = np.ones(784)
+        numbers[7] = value
+        np.save(tmp_path / "numbers.npy", numbers)
+        refused(cli, *ASK, option, tmp_path / "numbers.npy", message=message)
+
+    def test_a_mask_without_inputs(self, cli: Cli, tmp_path: Path) -> None:
+        np.save(tmp_path / "none.npy", np.zeros(784))
+        refused(cli, *ASK, "--mask", tmp_path / "none.npy", message="no input may change: leave")
+
+    def test_a_rectangle_of_what_is_no_image(self, cli: Cli, tiny: Path) -> None:
+        asked = ("nearest", tiny / "tiny.onnx", tiny / "point.csv", "-t", 1)
+        message = r"rectangle of an image, but inputs of the shape \(3,\) are none: give a file"
+        refused(cli, *asked, "--mask", "0:1,0:2", message=message)
+        refused(cli, *asked, "--freeze", "0:1,0:2", message=message)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ((), "without --levels, but a .png holds 8-bit pixels only: add --levels 255"),
+            (("--levels", 100), "with --levels 100, but a .png holds 8-bit.*that divides it"),
+            (("--levels", 256), "with --levels 256, but"),
+            (("--levels", -3), "whole number of levels.*found -3"),
+            (("--levels", 0), "whole number of levels.*found 0"),
+            (("--levels", 255, "--range", 0, 2), "--range 0 2, but the pixels.*from 0 to 1"),
+        ],
+    )
+    def test_a_picture_that_would_not_be_the_witness(
+        self, cli: Cli, tmp_path: Path, options: tuple[object, ...], message: str
+    ) -> None:
+        refused(cli, *ASK, "--witness", tmp_path / "a.png", *options, message=message)
+        assert not (tmp_path / "a.png").exists()
+
+    def test_a_picture_of_what_is_no_image(self, cli: Cli, tiny: Path, tmp_path: Path) -> None:
+        refused(
+            cli,
+            *("nearest", tiny / "tiny.onnx", tiny / "point.csv", "-t", 1, "--levels", 255),
+            *("--witness", tmp_path / "a.png"),
+            message=r"cannot hold inputs of the shape \(3,\), which are no image: name a .npy",
+        )
+
+    @pytest.mark.parametrize("method", ["lp", "milp"])
+    def test_programs_over_a_round_ball(self, cli: Cli, method: str) -> None:
+        asked = ("bounds", "dnn1", "sample:0", "--norm", "l2", "--radius", 1, "--method", method)
+        refused(cli, *asked, message=f"{method} needs.*an L2 ball is none: use interval, crown or")
 
 
 class TestOutputs:

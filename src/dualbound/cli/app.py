@@ -99,7 +99,12 @@ for command, lines in (
             "dualbound nearest dnn1 sample:0 --targets 2,3,9",
             "dualbound nearest dnn1 sample:8 --repair 5",
             "dualbound nearest dnn1 sample:0 --confusion",
-            "dualbound nearest model.onnx digit.png -t 3 --cap 0.2 --witness found.npy",
+            "dualbound nearest dnn1 sample:0 -t 2 --norm l0",
+            "dualbound nearest dnn1 sample:0 -t 2 --levels 255 --witness adversary.png",
+            "dualbound nearest dnn1 sample:0 -t 2 --mask 4:24,4:24 --cap 0.5",
+            "dualbound nearest dnn1 sample:0 -t 2 --norm l2 --weights prices.npy",
+            "dualbound nearest model.onnx digit.png -t 3 --freeze logo.png --cap caps.csv",
+            "dualbound nearest model.onnx digit.png -t 3 --witness found.npy",
         ],
     ),
     (

@@ -16,11 +16,11 @@ from dualbound.cli.inputs import input_box, read_image, read_model
 from dualbound.cli.progress import status_line
 from dualbound.cli.records import about, numbers
 from dualbound.cli.streams import say, say_json
-from dualbound.cli.summaries import NORMS, table
+from dualbound.cli.summaries import table
 from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.network import Affine, Network
-from dualbound.region import Box, Norm, Region, norm_named
+from dualbound.region import NORMS, Box, Norm, Region, norm_named
 
 
 def bounds(
@@ -104,7 +104,7 @@ def bounds(
         where = (
             f"[{range_[0]:g}, {range_[1]:g}] for every input"
             if image is None
-            else f"the {NORMS.get(norm, norm)} ball of radius {radius:g} around {image}"
+            else f"the {NORMS[norm].title} ball of radius {radius:g} around {image}"
         )
         _show(f"{method} bounds of {model} over {where}", layers, seconds, stopped=stopped)
     return exit_codes.OPEN if stopped else exit_codes.ANSWERED

@@ -1,4 +1,4 @@
-"""What the arguments name: models, images, masks."""
+"""What the arguments name: models, images, ranges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import sys
 
 import numpy as np
-from jaxtyping import Bool
 
 from dualbound.data import networks
 from dualbound.data.images import Image, load_image
@@ -50,16 +49,6 @@ def read_image(name: str, network: Network) -> Image:
             f"Standard input is not a list of numbers with commas or spaces between: {error}."
         ) from error
     return Image("-", network.one_input(values).reshape(network.input_shape), None)
-
-
-def read_mask(name: str, network: Network) -> Bool[np.ndarray, " n"]:
-    """Which inputs may change: those that are not 0 in an image.
-
-    Raises:
-        DataError: there is none, or it cannot be read.
-        InvalidInput: it does not fit.
-    """
-    return load_image(name, network.input_shape).pixels.reshape(-1) != 0
 
 
 def input_box(limits: tuple[float, float], network: Network) -> Box:

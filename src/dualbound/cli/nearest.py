@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from dualbound import queries
-from dualbound.cli import criteria, exit_codes, options
-from dualbound.cli.inputs import input_box, read_image, read_mask, read_model
-from dualbound.cli.outputs import save_array, writable
+from dualbound.cli import criteria, exit_codes, options, regions
+from dualbound.cli.inputs import input_box, read_image, read_model
+from dualbound.cli.outputs import check_png, save_array, save_png, writable
 from dualbound.cli.progress import watching
 from dualbound.cli.records import about, answer_record, numbers
 from dualbound.cli.streams import say, say_json
@@ -20,10 +20,12 @@ from dualbound.errors import InvalidInput, OutputError
 from dualbound.limits import Limits
 from dualbound.queries import Answer
 from dualbound.queries.nearest import DEFAULT_GAP
+from dualbound.region import Grid, norm_named
 from dualbound.report import SUFFIXES, save_picture
 from dualbound.search import Columns, Engine, Milp
 
 INLINE = "inline"
+PNG = ".png"
 
 
 def nearest(
@@ -37,18 +39,11 @@ def nearest(
     ratio: criteria.Ratio = None,
     margin: criteria.Margin = None,
     norm: options.NormName = "l1",
-    cap: Annotated[
-        float | None,
-        typer.Option(metavar="C", help="No input moves by more than C.", show_default=False),
-    ] = None,
-    mask: Annotated[
-        str | None,
-        typer.Option(
-            metavar="IMAGE",
-            help="Only inputs that are not 0 in it may change.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: regions.Weights = None,
+    levels: regions.Levels = None,
+    cap: regions.Cap = None,
+    mask: regions.Mask = None,
+    freeze: regions.Freeze = None,
     range_: options.InputRange = (0.0, 1.0),
     gap: Annotated[
         float, typer.Option(metavar="G", help="Relative gap that counts as proved.")
@@ -95,8 +90,9 @@ def nearest(
     witness: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE.npy|inline",
-            help="Where the input found goes: a file, or into the JSON object.",
+            metavar="FILE.npy|FILE.png|inline",
+            help="Where the input found goes: a file, or into the JSON object; .png with --levels "
+            "255, or a number that divides it.",
             show_default=False,
         ),
     ] = None,
@@ -130,18 +126,25 @@ def nearest(
     how = _engine(engine, threads, strategy=strategy, solver=solver, formulation=formulation)
     limits = Limits(time_limit)
     _check_outputs(witness, save_image, json=json)
+    if levels is not None:
+        Grid(levels)
     network = read_model(model)
     start = read_image(image, network)
-    changeable = None if mask is None else read_mask(mask, network)
+    if witness is not None and Path(witness).suffix.lower() == PNG:
+        check_png(Path(witness), levels, range_, network.input_shape)
+    norm_given = norm_named(norm, regions.read_weights(weights, network))
+    caps = regions.read_cap(cap, network)
+    may_change = regions.changeable(mask, freeze, network)
     with watching("reading") as on_progress:
         answer = queries.nearest(
             network,
             start.pixels,
             criterion,
-            norm=norm,
+            norm=norm_given,
             region=input_box(range_, network),
-            cap=cap,
-            mask=changeable,
+            cap=caps,
+            mask=may_change,
+            levels=levels,
             gap=gap,
             engine=how,
             limits=limits,
@@ -154,7 +157,18 @@ def nearest(
         place = witness if witness in saved else None
         say_json(
             about("nearest", model, network)
-            | answer_record(answer, image=image, witness=inline or place)
+            | answer_record(
+                answer,
+                image=image,
+                witness=inline or place,
+                region={
+                    "weights": weights,
+                    "cap": caps if isinstance(caps, float) else cap,
+                    "mask": mask,
+                    "freeze": freeze,
+                    "range": list(range_),
+                },
+            )
         )
     else:
         rows = answer_rows(answer, start, model)
@@ -190,7 +204,7 @@ def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> 
             "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
         )
     if witness is not None and witness != INLINE:
-        writable(Path(witness), "A witness", (".npy",))
+        writable(Path(witness), "A witness", (".npy", PNG))
     if picture is not None:
         writable(picture, "A picture", SUFFIXES)
 
@@ -206,7 +220,8 @@ def _save(
         return saved, failed
     try:
         if witness is not None and witness != INLINE:
-            save_array(Path(witness), found.x)
+            save = save_png if Path(witness).suffix.lower() == PNG else save_array
+            save(Path(witness), found.x)
             saved.append(witness)
     except OutputError as error:
         failed.append(str(error))

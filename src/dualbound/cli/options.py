@@ -35,7 +35,13 @@ OptionalImageName = Annotated[
     ),
 ]
 NormName = Annotated[
-    str, typer.Option("--norm", metavar="l1|linf", help="Sum of changes, or largest change.")
+    str,
+    typer.Option(
+        "--norm",
+        metavar="l0|l1|l2|linf",
+        help="How many inputs change, the sum of the changes, their Euclidean length, or the "
+        "largest.",
+    ),
 ]
 InputRange = Annotated[
     tuple[float, float],

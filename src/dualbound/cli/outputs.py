@@ -6,9 +6,15 @@ import io
 from pathlib import Path
 
 import numpy as np
+from PIL import Image as Pillow
 
-from dualbound.errors import OutputError
+from dualbound.data.images import load_image
+from dualbound.errors import DataError, InvalidInput, OutputError
 from dualbound.files import refused, write_whole
+from dualbound.report import as_image
+
+BYTE = 255
+"""The largest value of a pixel in 8 bits."""
 
 
 def writable(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
@@ -41,3 +47,48 @@ def save_array(path: Path, x: np.ndarray) -> None:
     held = io.BytesIO()
     np.save(held, x)
     write_whole(path, held.getvalue())
+
+
+def check_png(
+    path: Path, levels: int | None, limits: tuple[float, float], shape: tuple[int, ...]
+) -> None:
+    """Make sure that every witness of a question is exactly an 8-bit picture.
+
+    Raises:
+        OutputError: inputs may take other values than those of 8-bit pixels, or are no image.
+    """
+    if levels is None or BYTE % levels:
+        found = "without --levels" if levels is None else f"with --levels {levels}"
+        raise OutputError(
+            f"{path} is asked for {found}, but a .png holds 8-bit pixels only: add --levels 255 "
+            "(or a number that divides it), or name a .npy file."
+        )
+    if limits != (0.0, 1.0):
+        raise OutputError(
+            f"{path} is asked for with --range {limits[0]:g} {limits[1]:g}, but the pixels of a "
+            ".png are read as numbers from 0 to 1: name a .npy file."
+        )
+    if as_image(np.zeros(shape)) is None:
+        raise OutputError(
+            f"{path} cannot hold inputs of the shape {shape}, which are no image: name a .npy file."
+        )
+
+
+def save_png(path: Path, x: np.ndarray) -> None:
+    """Write an image with inputs ``k / 255`` as 8-bit grey or RGB, and read it back.
+
+    Raises:
+        OutputError: it cannot be written, or what is read back is not exactly ``x``.
+    """
+    pixels = as_image(x)
+    if pixels is None:
+        raise OutputError(f"{path} cannot hold inputs of the shape {x.shape}: they are no image.")
+    held = io.BytesIO()
+    Pillow.fromarray(np.rint(pixels * BYTE).astype(np.uint8)).save(held, format="PNG")
+    write_whole(path, held.getvalue())
+    try:
+        same = np.array_equal(load_image(str(path), x.shape).pixels, x)
+    except (DataError, InvalidInput) as error:
+        raise OutputError(f"{path} was written, but cannot be read back: {error}") from error
+    if not same:
+        raise OutputError(f"{path} was written, but holds other values than the witness.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -28,8 +29,16 @@ def answer_record(
     *,
     image: str,
     witness: str | list[float] | None,
+    region: Mapping[str, object],
 ) -> dict[str, object]:
-    """The part of a nearest record that the answer gives; null where there is no such figure."""
+    """The part of a nearest record that the answer gives; null where there is no such figure.
+
+    Args:
+        answer: the answer.
+        image: as asked for.
+        witness: where it is, or what.
+        region: what limits and prices the changes, as asked for.
+    """
     found = answer.witness
     return {
         "status": answer.status.value,
@@ -49,6 +58,8 @@ def answer_record(
         "unstable": answer.stats.unstable,
         "witness": witness,
         "image": image,
+        "levels": answer.levels,
+        **region,
         "note": answer.note or None,
     }
 

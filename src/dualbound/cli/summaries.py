@@ -10,9 +10,17 @@ from rich.text import Text
 
 from dualbound.data.images import Image
 from dualbound.queries import Answer, Status
-from dualbound.report import CHANGED
+from dualbound.report.words import (
+    bound_words,
+    counted,
+    distance_words,
+    is_changed,
+    nothing_nearer,
+    rounded_down,
+    rounded_up,
+    whole,
+)
 
-NORMS = {"l1": "L1", "linf": "L∞"}
 _STYLES = {
     Status.OPTIMAL: "bold green",
     Status.INFEASIBLE: "bold green",
@@ -21,76 +29,53 @@ _STYLES = {
 }
 
 
-def rounded_down(value: float) -> str:
-    """Six decimals, never more than the value: what is printed of a bound is proved too.
-
-    >>> rounded_down(1.9999999)
-    '1.999999'
-    """
-    return f"{math.floor(value * 1e6) / 1e6:.6f}"
-
-
-def rounded_up(value: float) -> str:
-    """Six decimals, never less than the value.
-
-    >>> rounded_up(1.0000001)
-    '1.000001'
-    """
-    return f"{math.ceil(value * 1e6) / 1e6:.6f}"
-
-
-def counted(count: int, what: str) -> str:
-    """A number of things.
-
-    >>> counted(1, "node"), counted(1200, "node")
-    ('1 node', '1,200 nodes')
-    """
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
-
-
 def headline(answer: Answer) -> Text:
     """How the question ended, in one sentence."""
-    norm, bound = NORMS.get(answer.norm, answer.norm), answer.bound
     goal = answer.criterion.goal
     match answer.status:
         case Status.OPTIMAL:
-            said = "PROVED OPTIMAL", f"nothing closer than {rounded_down(bound)} reaches {goal}."
+            said = "PROVED OPTIMAL", f"{nothing_nearer(answer)} reaches {goal}."
         case Status.INFEASIBLE:
             said = "PROVED INFEASIBLE", f"no allowed input reaches {goal}."
         case Status.FEASIBLE:
-            said = (
-                "STOPPED, GAP OPEN",
-                f"the nearest input that reaches {goal} is between {rounded_down(bound)} and "
-                f"{rounded_up(answer.value or 0.0)} away ({norm}).",
-            )
+            said = "STOPPED, GAP OPEN", _between(answer)
         case Status.UNKNOWN:
             said = (
                 "STOPPED, ANSWER OPEN",
-                f"no input that reaches {goal} was found; nothing closer than "
-                f"{rounded_down(bound)} does ({norm}).",
+                f"no input that reaches {goal} was found; {nothing_nearer(answer)} does "
+                f"({answer.norm_title}).",
             )
     return Text.assemble((said[0], _STYLES[answer.status]), ": ", said[1])
 
 
+def _between(answer: Answer) -> str:
+    goal = answer.criterion.goal
+    if answer.is_count:
+        return (
+            f"to reach {goal} at least {counted(whole(answer.bound), 'input')} must change, and "
+            f"{distance_words(answer)} are enough."
+        )
+    return (
+        f"the nearest input that reaches {goal} is between {rounded_down(answer.bound)} and "
+        f"{rounded_up(answer.value or 0.0)} away ({answer.norm_title})."
+    )
+
+
 def answer_rows(answer: Answer, image: Image, model: str) -> list[tuple[str, str]]:
     """What there is to know about an answer: a word and a line each."""
-    norm, stats, found = NORMS.get(answer.norm, answer.norm), answer.stats, answer.witness
-    rows = [("asked", f"{image.name} on {model}: {answer.criterion}, nearest in {norm}")]
+    stats, found = answer.stats, answer.witness
+    nearest = f"nearest in {answer.norm_title}"
+    if answer.levels is not None:
+        nearest += f" on {counted(answer.levels, 'level')}"
+    rows = [("asked", f"{image.name} on {model}: {answer.criterion}, {nearest}")]
     if found is None:
         rows.append(("label", f"{answer.label_before} before"))
     else:
-        moved = np.abs(found.x - image.pixels)
         rows.append(("label", f"{answer.label_before} → {found.label}"))
-        rows.append(
-            (
-                "distance",
-                f"{found.distance:.6f} ({norm}); {(moved > CHANGED).sum()} of {moved.size} inputs "
-                f"changed, the largest by {moved.max():.4f}",
-            )
-        )
+        rows.append(("distance", _distance(answer, np.abs(found.x - image.pixels))))
     if math.isfinite(answer.bound):
         open_gap = "" if answer.gap is None else f"; gap {answer.gap:.4%}".replace("%", " %")
-        rows.append(("bound", f"{rounded_down(answer.bound)}{open_gap}"))
+        rows.append(("bound", f"{bound_words(answer)}{open_gap}"))
     if found is not None:
         replays = ", ".join(f"{run.name} answers {run.label}" for run in found.runtimes)
         rows.append(("replay", f"{replays}; margin {found.margin:.6f}"))
@@ -104,6 +89,14 @@ def answer_rows(answer: Answer, image: Image, model: str) -> list[tuple[str, str
     if answer.note:
         rows.append(("note", answer.note))
     return rows
+
+
+def _distance(answer: Answer, moved: np.ndarray) -> str:
+    changed = int(is_changed(answer, moved).sum())
+    inputs = f"{changed} of {moved.size} inputs changed, the largest by {moved.max():.4f}"
+    if answer.is_count:
+        return f"{inputs} (L0)"
+    return f"{distance_words(answer)} ({answer.norm_title}); {inputs}"
 
 
 def listing(rows: list[tuple[str, str]]) -> Text:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.criterion import Criterion
+from dualbound.region import NORMS
 
 
 class Status(enum.Enum):
@@ -94,6 +95,8 @@ class Answer:
         note: why a witness was refused, or how the search was ended; empty when there is nothing
             to say.
         criterion: what was asked, for this input: an `Untargeted` one with the present label.
+        levels: of the grid that the witness is on, if that was asked.
+        weighted: whether the norm has weights.
         stats: how it was reached.
     """
 
@@ -106,4 +109,16 @@ class Answer:
     label_before: int
     note: str = ""
     criterion: Criterion = field(kw_only=True)
+    levels: int | None = field(default=None, kw_only=True)
+    weighted: bool = field(default=False, kw_only=True)
     stats: Stats = field(repr=False, kw_only=True)
+
+    @property
+    def norm_title(self) -> str:
+        """The norm for people: ``L1``, ``weighted L2``."""
+        return ("weighted " if self.weighted else "") + NORMS[self.norm].title
+
+    @property
+    def is_count(self) -> bool:
+        """Whether distances are whole numbers of inputs."""
+        return self.norm == "l0" and not self.weighted

@@ -11,7 +11,7 @@ from dualbound.bounds import Bounds
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
-from dualbound.region import Region
+from dualbound.region import L2Ball, Region
 from dualbound.solvers import solver_named
 from dualbound.tighten import Layerwise
 
@@ -41,7 +41,7 @@ def bounds(
 
     Args:
         network: from `dualbound.load`.
-        region: a `Box` or an `L1Ball` of the network's inputs.
+        region: of the network's inputs: a `Box` or a ball.
         method: one of the five.
         seconds_per_neuron: limit for each maximum and minimum of ``lp``, ``milp`` and ``exact``.
         workers: processes (threads, for ``exact``) that share the neurons of a layer.
@@ -54,7 +54,8 @@ def bounds(
         that are not as tight as the method makes them; all of them hold.
 
     Raises:
-        InvalidInput: an unknown method, or an option that makes no sense.
+        InvalidInput: an unknown method, or an option that makes no sense; ``lp`` and ``milp`` over
+            an L2 ball.
         SoundnessError: a sampled point lies outside.
 
     >>> from dualbound import Box, Network
@@ -68,6 +69,11 @@ def bounds(
     if region.lower.shape != (network.input_size,):
         raise InvalidInput(
             f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
+        )
+    if method in ("lp", "milp") and isinstance(region, L2Ball):
+        raise InvalidInput(
+            f"The method {method} needs a region of linear rows, and an L2 ball is none: use "
+            "interval, crown or exact."
         )
     Layerwise(seconds_per_neuron=seconds_per_neuron, workers=workers)
     solver_named(solver)

@@ -106,6 +106,8 @@ def nearest(
         label_before=int(np.argmax(network(problem.center))),
         note=note,
         criterion=problem.criterion,
+        levels=levels,
+        weighted=problem.norm.weights is not None,
         stats=Stats(
             seconds=clock.seconds,
             phases=dict(incumbent.seconds),

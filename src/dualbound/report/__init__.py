@@ -1,5 +1,5 @@
 """Figures, drawn from answers."""
 
-from dualbound.report.picture import CHANGED, SUFFIXES, save_picture
+from dualbound.report.picture import SUFFIXES, as_image, save_picture
 
-__all__ = ["CHANGED", "SUFFIXES", "save_picture"]
+__all__ = ["SUFFIXES", "as_image", "save_picture"]

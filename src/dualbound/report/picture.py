@@ -14,6 +14,7 @@ from dualbound.criterion import Class
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.queries import Answer, Status
+from dualbound.report.words import counted, distance_words, is_changed, nothing_nearer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +24,6 @@ SUFFIXES = (".png", ".pdf", ".svg")
 
 _INK, _QUIET, _RULE = "#1b1f24", "#6b7280", "#d5d9e0"
 _UP, _DOWN = "#b2182b", "#2166ac"  # the ends of the colour map RdBu, red for more
-CHANGED = 1e-6
-"""An input that moved by no more than this is not counted as changed."""
-
 _MANY = 80
 """Changes of more inputs than this are drawn as lines without room between."""
 
@@ -120,24 +118,30 @@ def _panels(before: np.ndarray, after: np.ndarray | None, answer: Answer) -> Fig
     titles = (
         ("original", f"answered {answer.label_before}"),
         (_found(answer), f"answered {answer.witness.label}"),
-        ("change", _count(signed_change(before, after))),
+        ("change", counted(int(is_changed(answer, signed_change(before, after)).sum()), "pixel")),
     )
     for ax, (name, what) in zip(axes, titles, strict=True):
         _frame(ax, name, what)
     for ax, image in zip(axes, (before, after), strict=False):
         ax.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    _draw_change(figure, axes[2], axes[2].inset_axes((1.06, 0, 0.045, 1)), before, after)
+    bar = axes[2].inset_axes((1.06, 0, 0.045, 1))
+    change = signed_change(before, after)
+    _draw_change(figure, axes[2], bar, before, change, is_changed(answer, change))
     return figure
 
 
 def _draw_change(
-    figure: Figure, ax: Axes, bar: Axes, before: np.ndarray, after: np.ndarray
+    figure: Figure,
+    ax: Axes,
+    bar: Axes,
+    before: np.ndarray,
+    change: np.ndarray,
+    changed: np.ndarray,
 ) -> None:
-    change = signed_change(before, after)
     most = float(np.abs(change).max()) or 1.0
     grey = before if before.ndim == 2 else before.mean(axis=2)
     ax.imshow(grey.clip(0, 1), cmap="Greys", vmin=0, vmax=7, interpolation="nearest")
-    shown = np.ma.masked_where(np.abs(change) <= CHANGED, change)
+    shown = np.ma.masked_where(~changed, change)
     colours = ax.imshow(shown, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest")
     scale = figure.colorbar(colours, cax=bar)
     scale.set_ticks([-most, 0.0, most], labels=[f"−{most:.2g}", "0", f"+{most:.2g}"])
@@ -183,11 +187,6 @@ def _step(answer: Answer, model: str) -> str:
     return "adversary" + (f" of {model}" if model else "")
 
 
-def _count(change: np.ndarray) -> str:
-    count = int((np.abs(change) > CHANGED).sum())
-    return f"{count} pixel{'' if count == 1 else 's'}"
-
-
 def _frame(ax: Axes, name: str, what: str) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
@@ -201,14 +200,12 @@ def _caption(figure: Figure, answer: Answer, model: str) -> None:
     found = answer.witness
     if found is None:
         return
-    norm = {"l1": "L1", "linf": "L∞"}.get(answer.norm, answer.norm)
-    bound = f"{math.floor(answer.bound * 1e4) / 1e4:.4f}"
     step = _step(answer, model)
     proved, best = "proved so far", f"the best {step} so far"
     if answer.status is Status.OPTIMAL:
         proved, best = "proved", f"the nearest {step}"
-    proof = f"{proved}: no input within {bound} reaches {answer.criterion.goal}"
+    proof = f"{proved}: {nothing_nearer(answer, 4)} reaches {answer.criterion.goal}"
     head = f"From {answer.label_before} to {found.label}: {best}"
     figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
-    line = f"{norm} distance {found.distance:.4f}   ·   {proof}"
+    line = f"{answer.norm_title} distance {distance_words(answer, 4)}   ·   {proof}"
     figure.text(0.03, 0.855, line, fontsize=10.5, color=_QUIET, va="center")

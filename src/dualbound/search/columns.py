@@ -83,7 +83,7 @@ class Columns(Engine):
         if problem.grid is None:
             run.start()
         else:
-            self._start_between(problem, incumbent, gap, run)
+            run.unstable = self._start_between(problem, incumbent, gap, run)
         if not run.finished and not incumbent.clock.expired:
             run.prove(self.threads or core_count())
         incumbent.enter("done")
@@ -91,7 +91,7 @@ class Columns(Engine):
 
     def _start_between(
         self, problem: NearestProblem, incumbent: Incumbent, gap: float, run: NearestRun
-    ) -> None:
+    ) -> int | None:
         """Solve the question without its grid: its bound holds, its patterns are worth a look."""
         known = incumbent.x
         between = Incumbent(
@@ -101,7 +101,7 @@ class Columns(Engine):
             incumbent.value,
         )
         incumbent.enter("between the levels")
-        self.search(replace(problem, grid=None), between, gap)
+        unstable = self.search(replace(problem, grid=None), between, gap)
         incumbent.nodes += between.nodes
         if between.bound < np.inf:
             incumbent.prove(problem.beyond(between.bound * (1 - 1e-9)))
@@ -110,6 +110,7 @@ class Columns(Engine):
         if between.x is not None and between.x is not known:
             incumbent.enter("attack")
             run.take(between.x)
+        return unstable
 
 
 def _chain(problem: NearestProblem) -> Chain | None:

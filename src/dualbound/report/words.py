@@ -1,0 +1,78 @@
+"""What an answer says of distances, in the words that all its readers see."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from dualbound.queries import Answer
+
+CHANGED = 1e-6
+"""An input that moved by no more than this is not counted as changed, except in L0."""
+
+COUNT_ROUNDING = 1e-6
+"""By how much the bound of a count may exceed a whole number through rounding alone."""
+
+
+def rounded_down(value: float, decimals: int = 6) -> str:
+    """Never more than the value: what is printed of a bound is proved too.
+
+    >>> rounded_down(1.9999999)
+    '1.999999'
+    """
+    return f"{math.floor(value * 10**decimals) / 10**decimals:.{decimals}f}"
+
+
+def rounded_up(value: float, decimals: int = 6) -> str:
+    """Never less than the value.
+
+    >>> rounded_up(1.0000001)
+    '1.000001'
+    """
+    return f"{math.ceil(value * 10**decimals) / 10**decimals:.{decimals}f}"
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "node"), counted(1200, "node")
+    ('1 node', '1,200 nodes')
+    """
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def whole(bound: float) -> int:
+    """The least whole number that a count with this lower bound can be.
+
+    >>> whole(4.0), whole(3.99999), whole(3.2)
+    (4, 4, 4)
+    """
+    return math.ceil(bound - COUNT_ROUNDING)
+
+
+def is_changed(answer: Answer, change: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    """Which inputs count as changed; in L0 all that are not what they were."""
+    return np.asarray(np.abs(change) > (0.0 if answer.norm == "l0" else CHANGED))
+
+
+def distance_words(answer: Answer, decimals: int = 6) -> str:
+    """The witness's distance: a count in L0, else a number."""
+    value = answer.value or 0.0
+    return f"{value:.0f}" if answer.is_count else f"{value:.{decimals}f}"
+
+
+def bound_words(answer: Answer, decimals: int = 6) -> str:
+    """The proved bound: a count in L0, else a number that is rounded down."""
+    if answer.is_count:
+        return str(whole(answer.bound))
+    return rounded_down(answer.bound, decimals)
+
+
+def nothing_nearer(answer: Answer, decimals: int = 6) -> str:
+    """What the bound excludes, as the subject of a sentence."""
+    bound = bound_words(answer, decimals)
+    if not answer.is_count:
+        return f"nothing closer than {bound}"
+    return f"no change of fewer than {counted(whole(answer.bound), 'input')}"
