@@ -1,9 +1,9 @@
 """Two solvers on the same real questions, in every norm: do they agree?
 
-First correctly classified sample images of `dnn1`, `dnn2` and `dnn3`, the network's own runner-up as
-target, ratio 1.2, gap 1e-5: twenty questions in each of L0, L1, L2 and L-infinity. *Ours* is the engine
-columns, which trusts no solver in L1, L2 and L-infinity. *Theirs* is SCIP: the margin inside the
-witness's ball, and in L2 the squared distance, a quadratic objective. Each answer is replayed;
+First correctly classified sample images of `dnn1`, `dnn2` and `dnn3`, the network's own runner-up
+as target, ratio 1.2, gap 1e-5: twenty questions in each of L0, L1, L2 and L-infinity. *Ours* is the
+engine columns, which trusts no solver in L1, L2 and L-infinity. *Theirs* is SCIP: the margin inside
+the witness's ball, and in L2 the squared distance, a quadratic objective. Each answer is replayed;
 proved values must agree to 1e-4, and no bound may exceed the other's value.
 
 Every answer is appended to a CSV file as soon as it is known; a second run goes on after it.
