@@ -29,8 +29,8 @@ from dualbound.tighten.ascent import ascend, climb
 from dualbound.tighten.extreme import extreme
 from dualbound.tighten.layerwise import CANCELLED_SLACK
 
-STARTS, ASCENTS = 1000, 200
-"""Points of the region from which the first point is climbed to, and more slowly ascended to."""
+STARTS, STARTS_A_NEURON = 1000, 40
+"""Points of the region that a first point is looked for from, at most and for each neuron."""
 
 ACTIVE_IS_ONE = {"bigm": True, "fischetti-jo": False, "indicator": True}
 """What a formulation's binary means; the papers' z is 1 where inactive."""
@@ -297,8 +297,9 @@ def _directly(optimum: Optimum, method: str) -> Bounds:
 def _start(optimum: Optimum, bounds: Bounds) -> None:
     """A first point: the best that climbing and ascending from many points come to."""
     objective, region = optimum.objective, optimum.region
+    count = min(STARTS, STARTS_A_NEURON * (1 + sum(relu.size for relu in objective.network.relus)))
     middle = region.project((region.lower + region.upper)[None] / 2)
-    points = np.vstack([middle, region.sample(np.random.default_rng(0), STARTS)])
+    points = np.vstack([middle, region.sample(np.random.default_rng(0), count - 1)])
     optimum.offer(points)
     chained = objective.along_chain(bounds)
     if chained is None:
@@ -307,9 +308,10 @@ def _start(optimum: Optimum, bounds: Bounds) -> None:
     for part, along in (*_eager(objective, bounds), chained):
         _, points = climb(part, region, along, points)
         optimum.offer(points)
-    best = np.argsort(-objective(points), kind="stable")[: ASCENTS // 2]
-    points = np.vstack([points[best], region.sample(np.random.default_rng(1), ASCENTS // 2)])
-    optimum.offer(ascend(network, region, direction, points, optimum.clock)[1])
+    if network.relus:
+        fresh = region.sample(np.random.default_rng(1), count)
+        fresh[: count // 4] = points[np.argsort(-objective(points), kind="stable")[: count // 4]]
+        optimum.offer(ascend(network, region, direction, fresh, optimum.clock)[1])
 
 
 def _eager(

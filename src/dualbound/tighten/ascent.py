@@ -1,9 +1,8 @@
 """Points at which a linear function of the outputs is large, by gradient: no proofs.
 
 On one activation pattern the function is linear, so its gradient there points to a point of the
-region that is better still, unless the pattern is left on the way. `climb` jumps to that point,
-`ascend` goes a part of the way (Frank, Wolfe, *An algorithm for quadratic programming*, 1956): both
-stay in any convex region of which the support function is known, without a projection.
+region that is better still, unless the pattern is left on the way. `climb` jumps to that point at
+once; `ascend` goes there in steps, from many points, and from the best of them again.
 """
 
 from __future__ import annotations
@@ -13,13 +12,20 @@ from jaxtyping import Float
 
 from dualbound.limits import Clock
 from dualbound.network.graph import Network, slopes
-from dualbound.region import Region
+from dualbound.network.torch_twin import twin
+from dualbound.region import Box, Region
 
-STEPS = 60
+STEPS = 100
 """Of an ascent."""
 
-FIRST, LAST = 0.5, 0.01
-"""The part of the way that the first and the last step of an ascent go."""
+FIRST, LAST = 0.3, 0.003
+"""The part of the region's width, or of the way through it, that the first and last step go."""
+
+PUSHES, PUSHED = 3, 0.2
+"""How often the best points are pushed, and the part of their inputs that is."""
+
+SMALL = 10_000
+"""Networks of fewer values than this are evaluated on one thread."""
 
 Points = tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k n"]]
 """Values, and the points where they are reached."""
@@ -61,19 +67,80 @@ def ascend(
     direction: Float[np.ndarray, " m"],
     starts: Float[np.ndarray, "k n"],
     clock: Clock | None = None,
-) -> Points:
-    """Go from every start along the gradient in ever smaller steps, and climb from the best point.
+) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, "p n"]]:
+    """Go from every start along the gradient, then from what is best after a push, and climb.
 
-    Slower than `climb`, and better where patterns are small: it does not jump over them.
+    In a box a step goes along the signs of the gradient; in another region a part of the way to the
+    furthest point along it (Frank, Wolfe, *An algorithm for quadratic programming*, 1956).
+    Gradients are taken in float32; the values returned are of float64.
+
+    Returns:
+        Fewer points than starts: the best, and what was reached from them.
     """
-    x = starts.copy()
-    best, at = np.full(len(x), -np.inf), x.copy()
-    for k in range(STEPS):
+    gradient = _Gradient(network, direction)
+    rng = np.random.default_rng(len(starts))
+    values, x = _ascended(gradient, region, starts, STEPS, clock)
+    for _ in range(PUSHES):
+        best = np.argsort(-values, kind="stable")[: max(1, len(values) // 10)]
+        again = np.repeat(best, 3)
+        pushed = _pushed(region, x[again], rng)
+        more, further = _ascended(gradient, region, pushed, STEPS // 2, clock)
+        values, x = np.append(values[best], more), np.vstack([x[best], further])
+    return climb(network, region, direction, region.project(x))
+
+
+class _Gradient:
+    """Values and gradients of a linear function of the outputs, in float32."""
+
+    def __init__(self, network: Network, direction: Float[np.ndarray, " m"]) -> None:
+        import torch
+
+        self._small = sum(node.size for node in network.nodes) < SMALL
+        self._module = twin(network, dtype=torch.float32)
+        self._direction = torch.as_tensor(direction, dtype=torch.float32)
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        import torch
+
+        threads = torch.get_num_threads()
+        if self._small:
+            torch.set_num_threads(1)  # more of them only wait for one another
+        try:
+            points = torch.as_tensor(x, dtype=torch.float32).requires_grad_()
+            value = self._module(points) @ self._direction
+            (slope,) = torch.autograd.grad(value.sum(), points)
+        finally:
+            torch.set_num_threads(threads)
+        return value.detach().numpy(), slope.numpy()
+
+
+def _ascended(
+    gradient: _Gradient, region: Region, x: np.ndarray, steps: int, clock: Clock | None
+) -> Points:
+    """The best point on the way from each start, and its value in float32."""
+    box = isinstance(region, Box)
+    low, high = (end.astype(np.float32) for end in (region.lower, region.upper))
+    x = x.astype(np.float32)
+    best, at = np.full(len(x), -np.inf, dtype=np.float32), x.copy()
+    for k in range(steps):
         if clock is not None and clock.expired:
             break
-        value, slope = slopes(network, x, direction)
+        value, slope = gradient(x)
         better = value > best
         best[better], at[better] = value[better], x[better]
-        part = FIRST * (LAST / FIRST) ** (k / (STEPS - 1))
-        x = x + part * (region.maximiser(slope) - x)
-    return climb(network, region, direction, at)
+        part = FIRST * (LAST / FIRST) ** (k / (steps - 1))
+        if box:
+            x = np.clip(x + part * (high - low) * np.sign(slope), low, high)
+        else:
+            x += part * (region.maximiser(slope.astype(float)).astype(np.float32) - x)
+    return best.astype(float), at.astype(float)
+
+
+def _pushed(
+    region: Region, x: Float[np.ndarray, "k n"], rng: np.random.Generator
+) -> Float[np.ndarray, "k n"]:
+    """Some inputs of each point replaced at random; in what is no box, all of them a little."""
+    other = region.sample(rng, len(x))
+    if isinstance(region, Box):
+        return np.where(rng.random(x.shape) < PUSHED, other, x)
+    return x + PUSHED * (other - x)
