@@ -25,6 +25,7 @@ from dualbound.queries import (
     bounds,
     classify,
     nearest,
+    perfect,
 )
 from dualbound.queries.models import load
 from dualbound.region import L0, L1, L2, Box, Grid, L0Ball, L1Ball, L2Ball, LInf, Region
@@ -75,4 +76,5 @@ __all__ = [
     "load",
     "load_image",
     "nearest",
+    "perfect",
 ]

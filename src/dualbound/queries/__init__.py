@@ -6,6 +6,7 @@ from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
 from dualbound.queries.nearest import nearest
 from dualbound.queries.neurons import Neuron
+from dualbound.queries.perfect import perfect
 from dualbound.queries.replay import Refused, replayed
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "bounds",
     "classify",
     "nearest",
+    "perfect",
     "replayed",
 ]

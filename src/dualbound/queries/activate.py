@@ -22,8 +22,8 @@ from dualbound.search.optimum import Optimum, by_program, by_tree, open_gap, tre
 DEFAULT_GAP = 1e-4
 
 FLOAT32_DOUBT = 1e-3
-"""The largest difference between the float64 value and onnxruntime's that can be rounding,
-relative to the magnitudes of the terms. More, and the point is not reported."""
+"""The largest difference between outputs in float64 and by onnxruntime that can be rounding,
+relative to the largest output. More, and the input is not reported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +127,16 @@ def activate(
         slacks=slacks,
         sign=1.0 if maximise else -1.0,
     )
+    single = objective.single()
+    weights = None
+    if single is not None and single[0].output == network.output:
+        weights = single[1] if maximise else -single[1]
     return optimise(
         network,
         objective,
         region,
         maximise=maximise,
+        of_outputs=None if weights is None else lambda outputs: float(weights @ outputs),
         gap=gap,
         engine=engine,
         limits=limits,
@@ -145,12 +150,29 @@ def optimise(
     region: Region | None,
     *,
     maximise: bool,
+    of_outputs: Callable[[np.ndarray], float] | None,
     gap: float,
     engine: Engine | None,
     limits: Limits | None,
     on_progress: Callable[[Progress], None] | None,
+    at_most: float = np.inf,
+    hints: Objective | None = None,
 ) -> Activation:
-    """Maximise an objective, which is the negated value when minimising; see `activate`."""
+    """Maximise an objective, which is the negated value when minimising; see `activate`.
+
+    Args:
+        network: that inputs are replayed on.
+        objective: of a network that reads the same inputs.
+        region: of inputs.
+        maximise: whether values are those of the objective, or their negatives.
+        of_outputs: the value as a function of the network's outputs, if it is one.
+        gap: that counts as proved.
+        engine: None chooses.
+        limits: when to stop.
+        on_progress: told of every change.
+        at_most: known of the objective without a search.
+        hints: see `search.optimum.by_program`.
+    """
     region = sized(region, network)
     if not 0 <= gap < 1:
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
@@ -161,16 +183,16 @@ def optimise(
     else:
         engine.prepare(lambda phase: None)
     with Clock(limits).catching_ctrl_c() as clock:
-        optimum = Optimum(objective, region, clock, gap, tell)
+        optimum = Optimum(objective, region, clock, gap, tell, bound=at_most)
         match engine:
             case Columns():
-                by_tree(optimum, engine.threads or core_count())
+                by_tree(optimum, engine.threads or core_count(), hints)
             case Milp():
-                by_program(optimum, engine)
+                by_program(optimum, engine, hints)
             case _:
                 raise InvalidInput(f"The engine {engine} does not know this question.")
         optimum.enter("done")
-    return _answer(network, optimum, engine, maximise)
+    return _answer(network, optimum, engine, maximise, of_outputs)
 
 
 def sized(region: Region | None, network: Network) -> Region:
@@ -200,34 +222,44 @@ def _towards(
     )
 
 
-def _answer(network: Network, optimum: Optimum, engine: Engine, maximise: bool) -> Activation:
-    sign, x = 1.0 if maximise else -1.0, optimum.x
+def _answer(
+    network: Network,
+    optimum: Optimum,
+    engine: Engine,
+    maximise: bool,
+    of_outputs: Callable[[np.ndarray], float] | None,
+) -> Activation:
+    sign, x, outputs, runtime_value = 1.0 if maximise else -1.0, optimum.x, None, None
     notes = [optimum.note, "interrupted" if optimum.clock.interrupted else ""]
-    runtime_value = None
     if x is not None:
-        runtime_value, doubt = _by_runtime(network, optimum.objective, x)
-        if doubt:
-            x = None
-            notes.append(doubt)
-    value = None if x is None else optimum.value
-    status = Status.UNKNOWN
+        outputs = network(x)
+        runtime = replay(network, x).before_softmax
+        off = float(np.abs(runtime - outputs).max())
+        if off <= FLOAT32_DOUBT * (1 + float(np.abs(outputs).max())):
+            runtime_value = None if of_outputs is None else of_outputs(runtime)
+        else:
+            notes.append(
+                f"the input found failed its replay: an output by onnxruntime is {off:.3g} off the "
+                "one in float64"
+            )
+            x = outputs = None
+    value, status = None if x is None else optimum.value, Status.UNKNOWN
     if value is not None:
         closed = open_gap(value, optimum.bound) <= optimum.gap * (1 + 1e-6) + 1e-12
         status = Status.OPTIMAL if closed else Status.FEASIBLE
         if not (closed or optimum.clock.expired or optimum.note):
             notes.append("what is left open is a matter of rounding")
-    outputs = None if x is None else network(x)
     solver = engine.backend()
     return Activation(
         status=status,
         maximise=maximise,
-        value=None if value is None else sign * value,
-        bound=sign * optimum.bound,
+        value=None if value is None else sign * value + 0.0,
+        bound=sign * optimum.bound + 0.0,  # no negative zero
         gap=None if value is None else open_gap(value, optimum.bound),
         x=None if x is None else x.reshape(network.input_shape),
         outputs=outputs,
         label=None if outputs is None else int(np.argmax(outputs)),
-        runtime_value=None if x is None or runtime_value is None else sign * runtime_value,
+        runtime_value=runtime_value,
         note="; ".join(note for note in notes if note),
         stats=Stats(
             seconds=optimum.clock.seconds,
@@ -238,22 +270,3 @@ def _answer(network: Network, optimum: Optimum, engine: Engine, maximise: bool) 
             solver=f"{solver.name} {solver.version()}" if isinstance(engine, Milp) else "",
         ),
     )
-
-
-def _by_runtime(
-    network: Network, objective: Objective, x: Float[np.ndarray, " n"]
-) -> tuple[float | None, str]:
-    """The value by onnxruntime where only outputs count, and why the point is not believed."""
-    single = objective.single()
-    if single is None or objective.network.output != network.output:
-        return None, ""
-    outputs, weights = replay(network, x).before_softmax, single[1]
-    exact = network(x)
-    value = float(weights @ outputs)
-    size = float(np.abs(weights) @ np.abs(exact))
-    if not abs(value - float(weights @ exact)) <= FLOAT32_DOUBT * (1 + size):
-        return None, (
-            f"the input found failed its replay: onnxruntime finds {value:.6g} where float64 has "
-            f"{float(weights @ exact):.6g}"
-        )
-    return value, ""

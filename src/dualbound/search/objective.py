@@ -1,6 +1,6 @@
-r"""A linear function of a network's values: what a search is to maximise.
+r"""A function of a network's values: what a search is to maximise.
 
-.. math:: \sum_v w_v \cdot v(x) + \sum_j \gamma_j z_j
+.. math:: \sum_v w_v \cdot v(x) + \sum_j \gamma_j z_j - \sum_v q_v \cdot (v(x) - c_v)^2
 
 over values of any nodes, and the papers' phases: :math:`z_j = 1` where neuron j is *inactive*
 (Schoenfeld section 3, Koot section 3.2). A slack :math:`s = \max(-a, 0)` is no third kind: it is
@@ -37,6 +37,10 @@ class Objective:
         phases: for each rectifier that counts, what an inactive neuron adds. A pre-activation of
             exactly 0 is both active and inactive, as in the papers' program, and counts as what
             adds more.
+        squares: for each node that counts, what the squares of its values cost, not negative, and
+            what they are squares of differences from.
+        confines: nodes whose values say something of the objective: the magnitude of each, to this
+            power, is at most minus the objective.
 
     >>> net = Network.dense([[[1.0], [-1.0]], [[1.0, 2.0]]], [[0.0, 0.0], [0.0]])
     >>> both = Objective(net, {"affine1": np.array([0.0, 1.0]), "affine2": np.array([10.0])})
@@ -47,9 +51,13 @@ class Objective:
     network: Network
     weights: Weights
     phases: Weights = field(default_factory=dict)
+    squares: Mapping[str, tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]] = field(
+        default_factory=dict
+    )
+    confines: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        wanted = {*self.weights, *self.phases}
+        wanted = {*self.weights, *self.phases, *self.squares}
         last = [node.name for node in self.network.nodes if node.name in wanted]
         part = self.network.up_to(last[-1]) if last else self.network
         if wanted <= {node.name for node in part.nodes}:
@@ -65,6 +73,8 @@ class Objective:
             before = values[self.network[name].reads[0]]
             inactive = np.where(worth > 0, before <= 0, before < 0)
             total += inactive @ worth
+        for name, (costs, center) in self.squares.items():
+            total -= (values[name] - center) ** 2 @ costs
         return total
 
     @property
@@ -81,9 +91,24 @@ class Objective:
             terms += len(weights)
         return rounding(terms + max(node.size for node in self.network.nodes)) * float(size)
 
+    def confined(self, value: float) -> Bounds:
+        """Bounds that hold wherever the objective is at least some value, somewhat relaxed.
+
+        >>> net = Network.dense([[[1.0]]], [[0.0]])
+        >>> square = Objective(net, {}, squares={"affine1": (np.ones(1), np.zeros(1))},
+        ...     confines={"affine1": 2})
+        >>> square.confined(-4.0).upper["affine1"].round(3)
+        array([2.])
+        """
+        upper = {}
+        for name, power in self.confines.items():
+            radius = max(-value, 0.0) ** (1 / power)
+            upper[name] = np.full(self.network[name].size, radius + 1e-6 * (1 + radius))
+        return Bounds({name: -radii for name, radii in upper.items()}, upper)
+
     def single(self) -> tuple[Network, Float[np.ndarray, " m"]] | None:
-        """Network and direction, where the outputs of the network are all that counts."""
-        if self.phases or set(self.weights) != {self.network.output}:
+        """Network and direction, where its function is linear in the network's outputs."""
+        if self.phases or self.squares or set(self.weights) != {self.network.output}:
             return None
         return self.network, self.weights[self.network.output]
 
@@ -97,7 +122,7 @@ class Objective:
             bounds: of all nodes of the network.
 
         Returns:
-            None if the graph branches. Phases are left out.
+            None if the graph branches. Phases and squares are left out.
         """
         alone = Objective(self.network, self.weights)
         single = alone.single()

@@ -17,14 +17,16 @@ from dualbound.bounds import METHODS, Bounds, crown
 from dualbound.bounds.crown import maximum as crown_maximum
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock
-from dualbound.milp import Encoding, Program, encode, formulation_named
+from dualbound.milp import Encoding, Expression, Program, encode, formulation_named
+from dualbound.milp.relu import equal_rows
 from dualbound.network.graph import Network, Pattern, maps_on_pattern
 from dualbound.phases import reference_of
-from dualbound.region import Region
+from dualbound.region import Box, Region
 from dualbound.search.incumbent import Progress
 from dualbound.search.milp import GAVE_UP, TOLERANCE, Milp
 from dualbound.search.objective import Objective
-from dualbound.solvers import Effort, Highs, Stop
+from dualbound.solvers import Can, Effort, Highs, Stop
+from dualbound.solvers.outcome import demand
 from dualbound.tighten.ascent import ascend, climb
 from dualbound.tighten.extreme import extreme
 from dualbound.tighten.layerwise import CANCELLED_SLACK
@@ -175,8 +177,13 @@ def inside(region: Region, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"
     return None
 
 
-def by_tree(optimum: Optimum, threads: int) -> None:
+def by_tree(optimum: Optimum, threads: int, hints: Objective | None = None) -> None:
     """Close the gap by branch and bound on phases.
+
+    Args:
+        optimum: what is asked, and takes what is found.
+        threads: how many look at nodes.
+        hints: another objective on the same inputs that is ascended for a first point too.
 
     Raises:
         InvalidInput: see `tree_refuses`.
@@ -187,7 +194,7 @@ def by_tree(optimum: Optimum, threads: int) -> None:
     refused = tree_refuses(objective, region)
     if refused:
         raise InvalidInput(f"The engine columns cannot do this: {refused}; use the engine milp.")
-    bounds = _directly(optimum, "crown")
+    bounds = _directly(optimum, "crown", hints)
     chained = objective.along_chain(bounds)
     if optimum.closed or chained is None or optimum.x is None:
         return
@@ -218,6 +225,8 @@ def tree_refuses(objective: Objective, region: Region) -> str:
     """Why `by_tree` cannot take a question; empty when it can."""
     if objective.phases:
         return "phases are asked about, which are no continuous function of the input"
+    if objective.squares:
+        return "squares are asked about"
     if not objective.on_chain:
         return "the network is no plain chain of affine maps and rectifiers"
     try:
@@ -227,11 +236,17 @@ def tree_refuses(objective: Objective, region: Region) -> str:
     return ""
 
 
-def by_program(optimum: Optimum, engine: Milp) -> None:
+def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -> None:
     """Close the gap by one mixed-integer program.
 
+    Args:
+        optimum: what is asked, and takes what is found.
+        engine: its solver, formulation and bounds.
+        hints: another objective on the same inputs that is ascended for a first point too.
+
     Raises:
-        InvalidInput: phases are asked about in a formulation that has no binary for them.
+        InvalidInput: phases are asked about in a formulation that has no binary for them, or
+            squares of a solver that cannot do them.
 
     **Trusts** the solver's dual bound within its tolerance.
     """
@@ -241,10 +256,14 @@ def by_program(optimum: Optimum, engine: Milp) -> None:
         raise InvalidInput(
             f"Phases are not asked about in the formulation {form.name}; use fischetti-jo."
         )
-    bounds = _directly(optimum, engine.bounds)
+    solver = engine.backend()
+    if objective.squares:
+        demand(solver, frozenset({Can.QUADRATIC}))
+    bounds = _directly(optimum, engine.bounds, hints)
     if optimum.closed:
         return
     optimum.enter("search")
+    bounds = bounds.intersect(objective.confined(optimum.value))
     optimum.unstable = bounds.unstable_count(objective.network)
     encoding = encode(objective.network, region.linear_form(), bounds, formulation=form)
     program = _program(objective, encoding, bounds, ACTIVE_IS_ONE.get(form.name, True))
@@ -256,9 +275,9 @@ def by_program(optimum: Optimum, engine: Milp) -> None:
     slack = CANCELLED_SLACK * _magnitude(objective, bounds)
 
     def slackened(bound: float) -> float:
-        return bound + TOLERANCE * (1 + abs(bound)) + slack
+        squared = 2.0 if objective.squares else 1.0  # solvers hold a cone to the same tolerance
+        return bound + squared * TOLERANCE * (1 + abs(bound)) + slack
 
-    solver = engine.backend()
     start = None if optimum.x is None else encoding.start_at(optimum.x)
     solution = solver.solve(
         program, optimum.clock, start=start, gap=optimum.gap * 0.9, on_effort=watch
@@ -277,38 +296,55 @@ def by_program(optimum: Optimum, engine: Milp) -> None:
         optimum.prove(slackened(-solution.bound))
 
 
-def _directly(optimum: Optimum, method: str) -> Bounds:
+def _directly(optimum: Optimum, method: str, hints: Objective | None = None) -> Bounds:
     """What comes first, whatever follows: bounds, a first point, and a first proof."""
     objective, region = optimum.objective, optimum.region
     optimum.enter("bounds")
     bounds = METHODS[method](objective.network, region)
+    optimum.prove(_without_search(objective, region, bounds))
     optimum.enter("ascent")
-    _start(optimum, bounds)
-    chained = objective.along_chain(bounds)
-    if chained is not None:
-        network, direction = chained
-        known = bounds if network is objective.network else crown(network, region)
-        most = crown_maximum(network, region, known, network.output, direction[None])
-        phases = sum(float(np.maximum(worth, 0.0).sum()) for worth in objective.phases.values())
-        optimum.prove(float(most[0]) + phases + objective.rounding(bounds))
+    _look_around(optimum, objective, bounds)
+    if hints is not None and not optimum.closed:
+        _look_around(optimum, hints, METHODS[method](hints.network, region))
     return bounds
 
 
-def _start(optimum: Optimum, bounds: Bounds) -> None:
-    """A first point: the best that climbing and ascending from many points come to."""
-    objective, region = optimum.objective, optimum.region
-    count = min(STARTS, STARTS_A_NEURON * (1 + sum(relu.size for relu in objective.network.relus)))
+def _without_search(objective: Objective, region: Region, bounds: Bounds) -> float:
+    """A bound by CROWN alone."""
+    if not objective.weights:
+        most = 0.0
+    elif (chained := objective.along_chain(bounds)) is None:
+        return np.inf
+    else:
+        network, direction = chained
+        known = bounds if network is objective.network else crown(network, region)
+        over = crown_maximum(network, region, known, network.output, direction[None])
+        most = float(over[0]) + objective.rounding(bounds)
+    phases = sum(float(np.maximum(worth, 0.0).sum()) for worth in objective.phases.values())
+    return most + phases
+
+
+def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None:
+    """Offer the best that climbing and ascending from many points come to, until that is proved."""
+    region = optimum.region
+    most = STARTS if isinstance(region, Box) else STARTS // 5  # a step takes longer there
+    count = min(most, STARTS_A_NEURON * (1 + sum(relu.size for relu in objective.network.relus)))
     middle = region.project((region.lower + region.upper)[None] / 2)
     points = np.vstack([middle, region.sample(np.random.default_rng(0), count - 1)])
     optimum.offer(points)
-    chained = objective.along_chain(bounds)
+    for name, (costs, center) in objective.squares.items():
+        part = objective.network.up_to(name)
+        nil = region.project(np.zeros((1, points.shape[1])))
+        faint = nil + np.linspace(0, 1, len(points))[:, None] ** 2 * (points - nil)
+        optimum.offer(ascend(part, region, costs, faint, optimum.clock, around=center)[1])
+    chained = objective.along_chain(bounds) if objective.weights else None
     if chained is None:
         return
     network, direction = chained
     for part, along in (*_eager(objective, bounds), chained):
         _, points = climb(part, region, along, points)
         optimum.offer(points)
-    if network.relus:
+    if network.relus and not optimum.closed:
         fresh = region.sample(np.random.default_rng(1), count)
         fresh[: count // 4] = points[np.argsort(-objective(points), kind="stable")[: count // 4]]
         optimum.offer(ascend(network, region, direction, fresh, optimum.clock)[1])
@@ -334,6 +370,19 @@ def _program(
     objective: Objective, encoding: Encoding, bounds: Bounds, active_is_one: bool
 ) -> Program:
     """The encoded network with the objective, negated, as its cost."""
+    for name, (costs, center) in objective.squares.items():
+        value, count = encoding.values[name], len(center)
+        low, high = bounds.lower[name] - center, bounds.upper[name] - center
+        room = TOLERANCE * (1 + np.abs(low) + np.abs(high))
+        columns = encoding.builder.columns(
+            [f"{name}_d{j}" for j in range(count)],
+            lower=low - room,
+            upper=high + room,
+            quadratic=costs,
+        )
+        away = Expression(value.coefficients, value.constant - center)
+        names = [f"{name}_away{j}" for j in range(count)]
+        equal_rows(encoding.builder, names, away, np.arange(count), [columns], [1])
     program = encoding.builder.build()
     cost, constant = np.zeros(program.shape[1]), 0.0
     for name, weights in objective.weights.items():
@@ -358,6 +407,9 @@ def _magnitude(objective: Objective, bounds: Bounds) -> float:
     for name, weights in objective.weights.items():
         reach = np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name]))
         size += float(np.abs(weights) @ reach)
+    for name, (costs, center) in objective.squares.items():
+        reach = np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name]))
+        size += float(costs @ (reach + np.abs(center)))
     return size
 
 

@@ -21,6 +21,9 @@ STEPS = 100
 FIRST, LAST = 0.3, 0.003
 """The part of the region's width, or of the way through it, that the first and last step go."""
 
+NEARER = 0.1
+"""In a box, steps towards a goal for the outputs are shorter by this: it is soon passed."""
+
 PUSHES, PUSHED = 3, 0.2
 """How often the best points are pushed, and the part of their inputs that is."""
 
@@ -67,6 +70,8 @@ def ascend(
     direction: Float[np.ndarray, " m"],
     starts: Float[np.ndarray, "k n"],
     clock: Clock | None = None,
+    *,
+    around: Float[np.ndarray, " m"] | None = None,
 ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, "p n"]]:
     """Go from every start along the gradient, then from what is best after a push, and climb.
 
@@ -74,29 +79,47 @@ def ascend(
     furthest point along it (Frank, Wolfe, *An algorithm for quadratic programming*, 1956).
     Gradients are taken in float32; the values returned are of float64.
 
+    Args:
+        network: whose outputs count.
+        region: where to stay.
+        direction: of the outputs; or, not negative, what the squares below cost.
+        starts: of the region.
+        clock: when to stop.
+        around: ascend ``-direction·(output - around)^2`` instead, and do not climb.
+
     Returns:
         Fewer points than starts: the best, and what was reached from them.
     """
-    gradient = _Gradient(network, direction)
+    gradient = _Gradient(network, direction, around)
     rng = np.random.default_rng(len(starts))
-    values, x = _ascended(gradient, region, starts, STEPS, clock)
+    first = FIRST * NEARER if around is not None and isinstance(region, Box) else FIRST
+    values, x = _ascended(gradient, region, starts, STEPS, first, clock)
     for _ in range(PUSHES):
         best = np.argsort(-values, kind="stable")[: max(1, len(values) // 10)]
         again = np.repeat(best, 3)
         pushed = _pushed(region, x[again], rng)
-        more, further = _ascended(gradient, region, pushed, STEPS // 2, clock)
+        more, further = _ascended(gradient, region, pushed, STEPS // 2, first, clock)
         values, x = np.append(values[best], more), np.vstack([x[best], further])
-    return climb(network, region, direction, region.project(x))
+    x = region.project(x)
+    if around is not None:
+        return -((network(x) - around) ** 2) @ direction, x
+    return climb(network, region, direction, x)
 
 
 class _Gradient:
-    """Values and gradients of a linear function of the outputs, in float32."""
+    """Values and gradients of what `ascend` ascends, in float32."""
 
-    def __init__(self, network: Network, direction: Float[np.ndarray, " m"]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        direction: Float[np.ndarray, " m"],
+        around: Float[np.ndarray, " m"] | None,
+    ) -> None:
         import torch
 
         self._small = sum(node.size for node in network.nodes) < SMALL
         self._module = twin(network, dtype=torch.float32)
+        self._around = None if around is None else torch.as_tensor(around, dtype=torch.float32)
         self._direction = torch.as_tensor(direction, dtype=torch.float32)
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,7 +130,9 @@ class _Gradient:
             torch.set_num_threads(1)  # more of them only wait for one another
         try:
             points = torch.as_tensor(x, dtype=torch.float32).requires_grad_()
-            value = self._module(points) @ self._direction
+            outputs = self._module(points)
+            terms = outputs if self._around is None else -((outputs - self._around) ** 2)
+            value = terms @ self._direction
             (slope,) = torch.autograd.grad(value.sum(), points)
         finally:
             torch.set_num_threads(threads)
@@ -115,7 +140,12 @@ class _Gradient:
 
 
 def _ascended(
-    gradient: _Gradient, region: Region, x: np.ndarray, steps: int, clock: Clock | None
+    gradient: _Gradient,
+    region: Region,
+    x: np.ndarray,
+    steps: int,
+    first: float,
+    clock: Clock | None,
 ) -> Points:
     """The best point on the way from each start, and its value in float32."""
     box = isinstance(region, Box)
@@ -128,7 +158,7 @@ def _ascended(
         value, slope = gradient(x)
         better = value > best
         best[better], at[better] = value[better], x[better]
-        part = FIRST * (LAST / FIRST) ** (k / (steps - 1))
+        part = first * (LAST / FIRST) ** (k / (steps - 1))
         if box:
             x = np.clip(x + part * (high - low) * np.sign(slope), low, high)
         else:
