@@ -98,8 +98,9 @@ def perfect(
 
 
 def _for_l1(region: Region | None) -> Engine | None:
-    """Measured: over boxes, programs of this form are solved several times as fast as by our own
-    search, which finds good inputs late there; over balls it is the other way round."""
+    """The engine for the L1 loss; None leaves the choice to `optimise`."""
+    # Measured: over boxes, programs of this form are solved several times as fast as by our own
+    # search, which finds good inputs late there; over balls it is the other way round.
     boxed = region is None or isinstance(region, Box)
     return Milp(formulation="fischetti-jo") if boxed else None
 
