@@ -84,6 +84,8 @@ def report(file: Path) -> None:
             if r["network"] == name:
                 by_image.setdefault(r["image"], {})[r["target"]] = r
         whole = [found for found in by_image.values() if len(found) == len(LABELS)]
+        if not whole:
+            continue
         agreed = sum(agrees(name, found) for found in whole)
         one = np.array([float(found[ANY]["seconds"]) for found in whole])
         nine = np.array([sum(float(r["seconds"]) for r in targeted(found)) for found in whole])

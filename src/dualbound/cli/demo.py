@@ -54,6 +54,7 @@ def demo(
     next_ones = (
         f"nearest {MODEL} {IMAGE} --target {target} --ratio {RATIO:g} --json",
         f"nearest {MODEL} sample:2 --target 6 --norm linf --save-image 6.png",
+        f"nearest {MODEL} {IMAGE} --any",
         f"bounds {MODEL} {IMAGE} --norm linf --radius 0.02 --method lp",
         "info dnn5",
         "nearest --help",
