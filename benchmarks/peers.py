@@ -24,6 +24,7 @@ import csv
 import math
 import multiprocessing
 import resource
+import signal
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -71,7 +72,7 @@ def answer(tool: Tool, question: Question, limit: float) -> Told:
         return here.recv()
     except EOFError:
         process.join()
-        if process.exitcode == -24:  # SIGXCPU
+        if process.exitcode == -signal.SIGXCPU:
             return "limit", None, limit, ""
         return "failed", None, limit, f"ended with exit code {process.exitcode}"
     finally:
