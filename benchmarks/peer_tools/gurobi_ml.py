@@ -1,7 +1,8 @@
 """gurobi-machinelearning: a torch network in a Gurobi model, as its adversarial example writes it.
 
-The licence in Gurobi's pip package forbids publishing benchmark results, so no figure of a run is
-kept: only that the question is expressed and taken, or the message with which it is refused.
+The licence in Gurobi's pip package forbids publishing benchmark results, so nothing of a run is
+kept, and it is stopped after a second: only that the question is expressed and the licence takes a
+program of its size, or the message with which it is refused.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class GurobiMl(Tool):
 
                 model.Params.Threads = 1
                 model.Params.MIPGap = question.gap
+                model.Params.TimeLimit = 1.0
                 model.optimize()
                 x = inputs.X.copy() if model.SolCount else None
                 return Claim(
