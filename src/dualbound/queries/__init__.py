@@ -1,6 +1,7 @@
 """The verbs: each a question asked of a network."""
 
 from dualbound.queries.activate import Activation, activate
+from dualbound.queries.activate_layer import activate_layer
 from dualbound.queries.answer import Answer, Runtime, Stats, Status, Witness
 from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
@@ -20,6 +21,7 @@ __all__ = [
     "Status",
     "Witness",
     "activate",
+    "activate_layer",
     "bounds",
     "classify",
     "nearest",

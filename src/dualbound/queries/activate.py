@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -119,29 +120,32 @@ def activate(
     >>> activate(net, {Neuron(1, 0, post=True): 1, Neuron(1, 1): -1}, Box([-1], [1])).value
     2.0
     """
+    sign = 1.0 if maximise else -1.0
     objective = objective_of(
-        network,
-        neurons,
-        inputs=inputs,
-        phases=phases,
-        slacks=slacks,
-        sign=1.0 if maximise else -1.0,
+        network, neurons, inputs=inputs, phases=phases, slacks=slacks, sign=sign
     )
-    single = objective.single()
-    weights = None
-    if single is not None and single[0].output == network.output:
-        weights = single[1] if maximise else -single[1]
     return optimise(
         network,
         objective,
         region,
         maximise=maximise,
-        of_outputs=None if weights is None else lambda outputs: float(weights @ outputs),
+        of_outputs=of_outputs(network, objective, sign),
         gap=gap,
         engine=engine,
         limits=limits,
         on_progress=on_progress,
     )
+
+
+def of_outputs(
+    network: Network, objective: Objective, sign: float
+) -> Callable[[np.ndarray], float] | None:
+    """The objective's value as a function of the network's outputs alone, if it is one."""
+    single = objective.single()
+    if single is None or single[0].output != network.output:
+        return None
+    weights = sign * single[1]
+    return lambda outputs: float(weights @ outputs)
 
 
 def optimise(
@@ -155,6 +159,7 @@ def optimise(
     engine: Engine | None,
     limits: Limits | None,
     on_progress: Callable[[Progress], None] | None,
+    clock: Clock | None = None,
     at_most: float = np.inf,
     hints: Objective | None = None,
 ) -> Activation:
@@ -170,6 +175,7 @@ def optimise(
         engine: None chooses.
         limits: when to stop.
         on_progress: told of every change.
+        clock: of a larger question that this one is part of, in place of the limits.
         at_most: known of the objective without a search.
         hints: see `search.optimum.by_program`.
     """
@@ -178,11 +184,10 @@ def optimise(
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
     engine = engine or (Milp() if tree_refuses(objective, region) else Columns())
     tell = _towards(maximise, on_progress)
-    if tell is not None:
-        engine.prepare(lambda phase: tell(Progress(phase, None, np.inf, None, 0, 0.0)))
-    else:
-        engine.prepare(lambda phase: None)
-    with Clock(limits).catching_ctrl_c() as clock:
+    engine.prepare(_preparing(tell))
+    with contextlib.ExitStack() as stack:
+        if clock is None:
+            clock = stack.enter_context(Clock(limits).catching_ctrl_c())
         optimum = Optimum(objective, region, clock, gap, tell, bound=at_most)
         match engine:
             case Columns():
@@ -193,6 +198,14 @@ def optimise(
                 raise InvalidInput(f"The engine {engine} does not know this question.")
         optimum.enter("done")
     return _answer(network, optimum, engine, maximise, of_outputs)
+
+
+def _preparing(tell: Callable[[Progress], None] | None) -> Callable[[str], None]:
+    def say(phase: str) -> None:
+        if tell is not None:
+            tell(Progress(phase, None, np.inf, None, 0, 0.0))
+
+    return say
 
 
 def sized(region: Region | None, network: Network) -> Region:

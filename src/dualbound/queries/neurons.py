@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +26,7 @@ class Neuron:
     neuron 5 of layer 2 | neuron 3 of layer 1, rectified | logit 7
     """
 
-    layer: int | Literal["logits"]
+    layer: int | str
     index: int
     post: bool = False
 
