@@ -14,12 +14,14 @@ from typing import Annotated
 import typer
 
 from dualbound.cli import exit_codes
+from dualbound.cli.activate import activate
 from dualbound.cli.bounds import bounds
 from dualbound.cli.classify import classify
 from dualbound.cli.demo import demo
 from dualbound.cli.help_texts import examples
 from dualbound.cli.info import info
 from dualbound.cli.nearest import nearest
+from dualbound.cli.perfect import perfect
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
 from dualbound.errors import DualboundError, SolverFailed, SoundnessError
 
@@ -113,6 +115,24 @@ for command, lines in (
             "dualbound bounds dnn1",
             "dualbound bounds dnn1 --method lp",
             "dualbound bounds dnn1 sample:0 --norm linf --radius 0.02 --method milp",
+        ],
+    ),
+    (
+        activate,
+        [
+            "dualbound activate dnn1 --layer 2 --neuron 3 --save-image neuron.png",
+            "dualbound activate dnn1 --layer 1 --all --save-image layer1.png",
+            "dualbound activate dnn1 --layer logits --neuron 7 --minus 1 --time-limit 60",
+            "dualbound activate dnn1 sample:0 --radius 2 --layer 3 --neuron 5 --post --minimise",
+            "dualbound activate dnn1 --layer logits --all --json --witness inputs.npy",
+        ],
+    ),
+    (
+        perfect,
+        [
+            "dualbound perfect dnn1 --label 8 --save-image perfect8.png",
+            "dualbound perfect dnn1 sample:0 --radius 5 --label 2",
+            "dualbound perfect dnn1 --label 8 --loss squared --time-limit 60 --json",
         ],
     ),
 ):

@@ -5,32 +5,27 @@ from __future__ import annotations
 import time
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.text import Text
 
 from dualbound import queries
 from dualbound.bounds import Bounds
 from dualbound.cli import exit_codes, options
-from dualbound.cli.inputs import input_box, read_image, read_model
+from dualbound.cli.inputs import read_model, region_asked, region_words
 from dualbound.cli.progress import status_line
 from dualbound.cli.records import about, numbers
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import table
-from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.network import Affine, Network
-from dualbound.region import NORMS, Box, Norm, Region, norm_named
+from dualbound.region import norm_named
 
 
 def bounds(
     model: options.ModelName,
     image: options.OptionalImageName = None,
     norm: options.NormName = "l1",
-    radius: Annotated[
-        float | None,
-        typer.Option(metavar="R", help="Of the ball around IMAGE.", show_default=False),
-    ] = None,
+    radius: options.Radius = None,
     range_: options.InputRange = (0.0, 1.0),
     method: Annotated[
         str,
@@ -63,7 +58,7 @@ def bounds(
     """Prove bounds on every neuron over a box, or over a ball around an image."""
     limits = Limits(time_limit)
     network = read_model(model)
-    region = _region(network, image, norm_named(norm), radius, input_box(range_, network))
+    region = region_asked(network, image, norm_named(norm), radius, range_)
     clock = _LayerClock(network, method)
     with status_line(f"{method}: bounding {len(network.relus)} layers") as show:
 
@@ -101,11 +96,7 @@ def bounds(
             }
         )
     else:
-        where = (
-            f"[{range_[0]:g}, {range_[1]:g}] for every input"
-            if image is None
-            else f"the {NORMS[norm].title} ball of radius {radius:g} around {image}"
-        )
+        where = region_words(image, norm, radius, range_)
         _show(f"{method} bounds of {model} over {where}", layers, seconds, stopped=stopped)
     return exit_codes.OPEN if stopped else exit_codes.ANSWERED
 
@@ -133,25 +124,6 @@ class _LayerClock:
     @property
     def total(self) -> float:
         return time.perf_counter() - self._start
-
-
-def _region(
-    network: Network, image: str | None, norm: Norm, radius: float | None, box: Box
-) -> Region:
-    if (image is None) != (radius is None):
-        raise InvalidInput("An image and --radius go together; without both, the box is looked at.")
-    if image is None or radius is None:
-        return box
-    if not 0 <= radius < np.inf:
-        raise InvalidInput(f"The radius must be at least 0 and finite, found {radius}.")
-    center = read_image(image, network).pixels.reshape(-1)
-    if box.violation(center[None])[0] > 0:
-        raise InvalidInput(
-            f"{image} has values from {center.min():g} to {center.max():g}, outside "
-            f"[{box.lower[0]:g}, {box.upper[0]:g}]. Divide 8-bit pixels by 255, or give the range "
-            "of the network's inputs by --range."
-        )
-    return norm.ball(center, radius, box)
 
 
 def _rows(network: Network) -> list[str]:

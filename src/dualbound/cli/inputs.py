@@ -10,10 +10,10 @@ import numpy as np
 
 from dualbound.data import networks
 from dualbound.data.images import Image, load_image
-from dualbound.errors import DataError, InvalidModel
+from dualbound.errors import DataError, InvalidInput, InvalidModel
 from dualbound.network import Network
 from dualbound.queries.models import load
-from dualbound.region import Box
+from dualbound.region import NORMS, Box, Norm, Region
 
 
 def read_model(name: str) -> Network:
@@ -58,3 +58,47 @@ def input_box(limits: tuple[float, float], network: Network) -> Box:
         InvalidInput: not finite, or empty.
     """
     return Box(*limits).sized(network.input_size)
+
+
+def region_asked(
+    network: Network,
+    image: str | None,
+    norm: Norm,
+    radius: float | None,
+    limits: tuple[float, float],
+) -> Region:
+    """The ball around an image, or the whole box.
+
+    Raises:
+        DataError: there is no such image, or it cannot be read.
+        InvalidInput: an image without a radius, or the other way round; or one of them does not
+            fit.
+    """
+    box = input_box(limits, network)
+    if (image is None) != (radius is None):
+        raise InvalidInput("An image and --radius go together; without both, the box is looked at.")
+    if image is None or radius is None:
+        return box
+    if not 0 <= radius < np.inf:
+        raise InvalidInput(f"The radius must be at least 0 and finite, found {radius}.")
+    center = read_image(image, network).pixels.reshape(-1)
+    if box.violation(center[None])[0] > 0:
+        raise InvalidInput(
+            f"{image} has values from {center.min():g} to {center.max():g}, outside "
+            f"[{box.lower[0]:g}, {box.upper[0]:g}]. Divide 8-bit pixels by 255, or give the range "
+            "of the network's inputs by --range."
+        )
+    return norm.ball(center, radius, box)
+
+
+def region_words(
+    image: str | None, norm: str, radius: float | None, limits: tuple[float, float]
+) -> str:
+    """The same in words.
+
+    >>> region_words("sample:0", "linf", 0.1, (0, 1)), region_words(None, "l1", None, (0, 1))
+    ('the L∞ ball of radius 0.1 around sample:0', '[0, 1] for every input')
+    """
+    if image is None:
+        return f"[{limits[0]:g}, {limits[1]:g}] for every input"
+    return f"the {NORMS[norm].title} ball of radius {radius:g} around {image}"

@@ -43,6 +43,10 @@ NormName = Annotated[
         "largest.",
     ),
 ]
+Radius = Annotated[
+    float | None,
+    typer.Option("--radius", metavar="R", help="Of the ball around IMAGE.", show_default=False),
+]
 InputRange = Annotated[
     tuple[float, float],
     typer.Option("--range", metavar="LOW HIGH", help="What every input lies between."),

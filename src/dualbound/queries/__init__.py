@@ -6,7 +6,7 @@ from dualbound.queries.answer import Answer, Runtime, Stats, Status, Witness
 from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
 from dualbound.queries.nearest import nearest
-from dualbound.queries.neurons import Neuron
+from dualbound.queries.neurons import Neuron, layer_node
 from dualbound.queries.perfect import perfect
 from dualbound.queries.replay import Refused, replayed
 
@@ -24,6 +24,7 @@ __all__ = [
     "activate_layer",
     "bounds",
     "classify",
+    "layer_node",
     "nearest",
     "perfect",
     "replayed",

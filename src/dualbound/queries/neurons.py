@@ -23,7 +23,7 @@ class Neuron:
         post: after the rectifier; otherwise its pre-activation is meant.
 
     >>> print(Neuron(2, 5), "|", Neuron(1, 3, post=True), "|", Neuron("logits", 7))
-    neuron 5 of layer 2 | neuron 3 of layer 1, rectified | logit 7
+    neuron 5 of layer 2 | rectified neuron 3 of layer 1 | logit 7
     """
 
     layer: int | str
@@ -33,7 +33,7 @@ class Neuron:
     def __str__(self) -> str:
         if self.layer == "logits":
             return f"logit {self.index}"
-        return f"neuron {self.index} of layer {self.layer}" + (", rectified" if self.post else "")
+        return ("rectified " if self.post else "") + f"neuron {self.index} of layer {self.layer}"
 
 
 Neurons = Neuron | Mapping[Neuron, float] | Iterable[Neuron]

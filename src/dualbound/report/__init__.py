@@ -1,5 +1,6 @@
 """Figures, drawn from answers."""
 
 from dualbound.report.picture import SUFFIXES, as_image, save_picture
+from dualbound.report.sheet import Tile, save_sheet, tile_of
 
-__all__ = ["SUFFIXES", "as_image", "save_picture"]
+__all__ = ["SUFFIXES", "Tile", "as_image", "save_picture", "save_sheet", "tile_of"]

@@ -100,7 +100,8 @@ def signed_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.take_along_axis(change, most, axis=2)[..., 0]
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that belongs to no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -112,7 +113,7 @@ def _figure(width: float, height: float) -> Figure:
 def _panels(before: np.ndarray, after: np.ndarray | None, answer: Answer) -> Figure:
     if after is None or answer.witness is None:
         raise InvalidInput("The witness has another shape than the original.")
-    figure = _figure(9.6, 4.25)
+    figure = new_figure(9.6, 4.25)
     grid = figure.add_gridspec(1, 3, left=0.03, right=0.91, top=0.745, bottom=0.05, wspace=0.08)
     axes = [figure.add_subplot(grid[0, k]) for k in range(3)]
     titles = (
@@ -150,7 +151,7 @@ def _draw_change(
 
 
 def _bars(before: np.ndarray, after: np.ndarray, found: str) -> Figure:
-    figure = _figure(9.6, 4.3)
+    figure = new_figure(9.6, 4.3)
     change, at = after - before, np.arange(before.size)
     top, bottom = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"left": 0.08, "right": 0.98, "top": 0.76, "bottom": 0.1}

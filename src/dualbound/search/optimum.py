@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from dualbound.bounds import METHODS, Bounds, crown
 from dualbound.bounds.crown import maximum as crown_maximum
+from dualbound.bounds.layer_bounds import rounding
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock
 from dualbound.milp import Encoding, Expression, Program, encode, formulation_named
@@ -319,9 +320,19 @@ def _without_search(objective: Objective, region: Region, bounds: Bounds) -> flo
         network, direction = chained
         known = bounds if network is objective.network else crown(network, region)
         over = crown_maximum(network, region, known, network.output, direction[None])
-        most = float(over[0]) + objective.rounding(bounds)
+        most = min(float(over[0]) + objective.rounding(bounds), _by_intervals(objective, bounds))
     phases = sum(float(np.maximum(worth, 0.0).sum()) for worth in objective.phases.values())
     return most + phases
+
+
+def _by_intervals(objective: Objective, bounds: Bounds) -> float:
+    """The sum of what each value can add; 0 exactly where that is the most that any adds."""
+    terms = [
+        np.maximum(weights * bounds.lower[name], weights * bounds.upper[name])
+        for name, weights in objective.weights.items()
+    ]
+    every = np.concatenate(terms)
+    return float(every.sum() + rounding(len(every)) * np.abs(every).sum())
 
 
 def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None:

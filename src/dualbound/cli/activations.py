@@ -1,0 +1,195 @@
+"""What `activate` and `perfect` print: words for people, records for programs, files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.text import Text
+
+from dualbound.cli.outputs import save_array, writable
+from dualbound.cli.records import finite, numbers
+from dualbound.errors import InvalidInput, OutputError
+from dualbound.queries import Activation, Status
+from dualbound.report import SUFFIXES, Tile, save_sheet
+from dualbound.report.words import counted, rounded_down, rounded_up
+from dualbound.search import Columns, Engine, Milp
+
+INLINE = "inline"
+
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|columns|milp",
+        help="Our own branch and bound, or one program for a solver.",
+    ),
+]
+SolverName = Annotated[
+    str | None,
+    typer.Option(
+        "--solver", metavar="highs|scip", help="Of milp: which solver proves.", show_default=False
+    ),
+]
+Formulation = Annotated[
+    str | None,
+    typer.Option(
+        "--formulation",
+        metavar="bigm|fischetti-jo",
+        help="Of milp: of the rectifiers.",
+        show_default=False,
+    ),
+]
+Gap = Annotated[
+    float,
+    typer.Option(
+        "--gap",
+        metavar="G",
+        help="Between value and bound, that counts as proved: relative, absolute for values below "
+        "1.",
+    ),
+]
+
+
+def engine_asked(name: str, solver: str | None, formulation: str | None) -> Engine | None:
+    """The engine asked for; None leaves the choice to the query.
+
+    Raises:
+        InvalidInput: an unknown one, or an option that is not its own.
+        UnknownSolver: no such solver.
+    """
+    of_milp = {
+        key: value
+        for key, value in (("solver", solver), ("formulation", formulation))
+        if value is not None
+    }
+    if name not in ("auto", Columns.name, Milp.name):
+        raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, milp.")
+    if of_milp and name == Columns.name:
+        raise InvalidInput(
+            f"--{next(iter(of_milp))} belongs to the engine milp: leave it out, or say --engine "
+            "milp."
+        )
+    if of_milp or name == Milp.name:
+        return Milp(**of_milp)  # type: ignore[arg-type]  # each is a str
+    return Columns() if name == Columns.name else None
+
+
+def check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:
+    """Refuse before the search what could not be written after it.
+
+    Raises:
+        InvalidInput: a witness for the JSON object, and no object.
+        OutputError: a file that cannot be written.
+    """
+    if witness == INLINE and not json:
+        raise InvalidInput(
+            "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
+        )
+    if witness is not None and witness != INLINE:
+        writable(Path(witness), "A witness", (".npy",))
+    if picture is not None:
+        writable(picture, "A picture", SUFFIXES)
+
+
+def headline(answer: Activation, what: str) -> Text:
+    """How the question ended, in one sentence about a quantity."""
+    more, outer, inner = (
+        ("larger", rounded_up, rounded_down)
+        if answer.maximise
+        else ("smaller", rounded_down, rounded_up)
+    )
+    bound = outer(answer.bound)
+    match answer.status:
+        case Status.OPTIMAL:
+            said = ("PROVED OPTIMAL", "bold green")
+            told = f"no allowed input makes {what} {more} than {bound}."
+        case Status.FEASIBLE:
+            said = ("STOPPED, GAP OPEN", "bold yellow")
+            ends = sorted([(answer.value or 0.0, inner), (answer.bound, outer)], key=lambda e: e[0])
+            low, high = (rounded(value) for value, rounded in ends)
+            which = "largest" if answer.maximise else "smallest"
+            told = f"the {which} that an input makes {what} is between {low} and {high}."
+        case _:
+            said = ("STOPPED, ANSWER OPEN", "bold yellow")
+            told = f"no input was found; none makes {what} {more} than {bound}."
+    return Text.assemble(said, ": ", told)
+
+
+def rows(answer: Activation, asked: str) -> list[tuple[str, str]]:
+    """What there is to know about an answer: a word and a line each."""
+    outer = rounded_up if answer.maximise else rounded_down
+    found = [("asked", asked)]
+    if answer.value is not None:
+        found.append(("value", f"{answer.value:.6f}"))
+    open_gap = "" if answer.gap is None else f"; gap {answer.gap:.4%}".replace("%", " %")
+    found.append(("bound", f"{outer(answer.bound)}{open_gap}"))
+    if answer.outputs is not None and answer.label is not None:
+        found.append(("label", f"{answer.label}, with the output {answer.outputs.max():.6f}"))
+        onnx = "the same outputs up to rounding"
+        if answer.runtime_value is not None:
+            onnx = f"{answer.runtime_value:.6f}"
+        found.append(("replay", f"dualbound float64 {answer.value:.6f}, onnxruntime {onnx}"))
+    stats = answer.stats
+    phases = ", ".join(
+        f"{name} {seconds:.2f}" for name, seconds in stats.phases.items() if seconds >= 0.005
+    )
+    found.append(("time", f"{stats.seconds:.2f} s" + (f" ({phases})" if phases else "")))
+    unstable = "" if stats.unstable is None else f", {counted(stats.unstable, 'unstable neuron')}"
+    engine = ", ".join(part for part in (stats.engine, stats.solver) if part)
+    found.append(("effort", f"{counted(stats.nodes, 'node')}{unstable}; {engine}"))
+    if answer.note:
+        found.append(("note", answer.note))
+    return found
+
+
+def record(answer: Activation) -> dict[str, object]:
+    """The part of a record that an answer gives; null where there is no such figure."""
+    return {
+        "status": answer.status.value,
+        "value": answer.value,
+        "bound": finite(answer.bound),
+        "gap": answer.gap,
+        "label": answer.label,
+        "outputs": None if answer.outputs is None else numbers(answer.outputs),
+        "runtime_value": answer.runtime_value,
+        "replayed": answer.x is not None,
+        "seconds": answer.stats.seconds,
+        "engine": answer.stats.engine,
+        "solver": answer.stats.solver or None,
+        "nodes": answer.stats.nodes,
+        "unstable": answer.stats.unstable,
+        "note": answer.note or None,
+    }
+
+
+def save(
+    inputs: np.ndarray | None,
+    witness: str | None,
+    picture: Path | None,
+    tiles: Sequence[Tile],
+    title: str,
+    subtitle: str,
+    limits: tuple[float, float],
+) -> tuple[list[str], list[str]]:
+    """What was saved, and why the rest was not: an answer is never lost to a full disk."""
+    saved: list[str] = []
+    failed: list[str] = []
+    if inputs is None:
+        return saved, failed
+    try:
+        if witness is not None and witness != INLINE:
+            save_array(Path(witness), inputs)
+            saved.append(witness)
+    except OutputError as error:
+        failed.append(str(error))
+    try:
+        if picture is not None:
+            save_sheet(picture, tiles, title=title, subtitle=subtitle, limits=limits)
+            saved.append(str(picture))
+    except OutputError as error:
+        failed.append(str(error))
+    return saved, failed

@@ -1,0 +1,128 @@
+"""``dualbound perfect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dualbound import queries
+from dualbound.cli import activations, exit_codes, options
+from dualbound.cli.inputs import read_model, region_asked, region_words
+from dualbound.cli.progress import watching
+from dualbound.cli.records import about, numbers
+from dualbound.cli.streams import say, say_json
+from dualbound.cli.summaries import listing, table
+from dualbound.errors import OutputError
+from dualbound.limits import Limits
+from dualbound.queries.activate import DEFAULT_GAP
+from dualbound.region import norm_named
+from dualbound.report import tile_of
+
+LOSSES = {"l1": "L1 loss", "squared": "squared loss"}
+
+
+def perfect(
+    model: options.ModelName,
+    image: options.OptionalImageName = None,
+    label: Annotated[
+        int,
+        typer.Option(
+            "--label", metavar="LABEL", help="Whose output is to be 1.", show_default=False
+        ),
+    ] = ...,  # type: ignore[assignment]  # typer's word for required
+    loss: Annotated[
+        str,
+        typer.Option(
+            metavar="l1|squared",
+            help="The sum of the outputs' differences from 1 for LABEL and 0 for the others, or of "
+            "their squares (with SCIP).",
+        ),
+    ] = "l1",
+    norm: options.NormName = "l1",
+    radius: options.Radius = None,
+    range_: options.InputRange = (0.0, 1.0),
+    gap: activations.Gap = DEFAULT_GAP,
+    time_limit: options.TimeLimit = None,
+    engine: activations.EngineName = "auto",
+    solver: activations.SolverName = None,
+    formulation: activations.Formulation = None,
+    json: options.Json = False,
+    witness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.npy|inline",
+            help="Where the input found goes: a file, or into the JSON object.",
+            show_default=False,
+        ),
+    ] = None,
+    save_image: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Draw the input (.png, .pdf or .svg).", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Find the input that the network takes for a perfect LABEL, and prove that none is better.
+
+    Its outputs are closest to 1 for LABEL and 0 for every other label. Ctrl-C and the time limit
+    stop with the best answer so far.
+
+    Exit codes: 0 proved; 2 bad usage or bad input; 3 stopped with the answer open.
+    """
+    how = activations.engine_asked(engine, solver, formulation)
+    limits = Limits(time_limit)
+    activations.check_outputs(witness, save_image, json=json)
+    network = read_model(model)
+    region = region_asked(network, image, norm_named(norm), radius, range_)
+    with watching("ascent") as on_progress:
+        answer = queries.perfect(
+            network,
+            label,
+            region,
+            loss=loss,
+            gap=gap,
+            engine=how,
+            limits=limits,
+            on_progress=on_progress,
+        )
+    where = region_words(image, norm, radius, range_)
+    saved, failed = activations.save(
+        answer.x,
+        witness,
+        save_image,
+        [tile_of(f"perfect {label}", answer)],
+        f"A perfect {label} for {model}",
+        f"{LOSSES[loss]} of the outputs   ·   {where}",
+        range_,
+    )
+    if json:
+        inline = (
+            numbers(answer.x) if answer.x is not None and witness == activations.INLINE else None
+        )
+        say_json(
+            about("perfect", model, network)
+            | {
+                "target": label,
+                "loss": loss,
+                "image": image,
+                "norm": norm if image is not None else None,
+                "radius": radius,
+                "range": list(range_),
+            }
+            | activations.record(answer)
+            | {"witness": inline or (witness if witness in saved else None)}
+        )
+    else:
+        rows = activations.rows(answer, f"a perfect {label} for {model}, over {where}")
+        rows += [("saved", ", ".join(saved))] if saved else []
+        say(activations.headline(answer, f"the {LOSSES[loss]} for label {label}"), listing(rows))
+        if answer.outputs is not None:
+            drawn = table("label", "output")
+            for at, value in enumerate(answer.outputs):
+                drawn.add_row(f"{at}" + ("  ← asked for" if at == label else ""), f"{value:.4f}")
+            say("", drawn)
+    if failed:
+        raise OutputError(" ".join(failed))
+    return exit_codes.OF_STATUS[answer.status]
