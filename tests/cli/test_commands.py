@@ -39,7 +39,9 @@ class TestProgram:
     def test_says_its_version(self, cli: Cli) -> None:
         assert cli("--version").out == f"dualbound {dualbound.__version__}\n"
 
-    @pytest.mark.parametrize("command", ["demo", "info", "classify", "nearest", "bounds"])
+    @pytest.mark.parametrize(
+        "command", ["demo", "info", "classify", "nearest", "bounds", "activate", "perfect"]
+    )
     def test_every_help_has_examples_that_parse(self, cli: Cli, command: str) -> None:
         import typer
 
