@@ -366,6 +366,33 @@ def test_unknown_options_are_misuse(solver):
             type(solver)(options={name: value}).open(LP)
 
 
+ACCEPTED = {
+    "highs": {"mip_heuristic_effort": 1, "mip_max_nodes": 5.0, "presolve": "off"},
+    "scip": {"limits/memory": 100, "limits/nodes": 5.0, "misc/usesmalltables": True},
+    "gurobi": {"Heuristics": 1, "MIPFocus": 1.0, "LogFile": ""},
+    "xpress": {"optimalitytoltarget": 0, "heuremphasis": 1, "outputlog": 0},
+}
+REFUSED = {
+    "highs": {"mip_max_nodes": 5.5, "mip_detect_symmetry": 7, "presolve": "maybe"},
+    "scip": {"limits/nodes": 5.5, "misc/usesmalltables": 7, "branching/scorefunc": "zz"},
+    "gurobi": {"MIPFocus": 1.5, "Heuristics": "much", "LogFile": 3, "Threads": math.inf},
+    "xpress": {"heuremphasis": 1.5, "matrixtol": "much"},
+}
+
+
+def test_options_are_passed_on(solver):
+    assert solver_named(solver.name, ACCEPTED[solver.name]).options == ACCEPTED[solver.name]
+    assert solver_named(solver.name, ACCEPTED[solver.name]).solve(MIP).value == pytest.approx(-20)
+    for name, value in REFUSED[solver.name].items():
+        with pytest.raises(InvalidInput, match=re.escape(f"{name!r} with the value {value!r}")):
+            solver_named(solver.name, {name: value})
+
+
+def test_options_beside_a_solver_are_misuse():
+    with pytest.raises(InvalidInput, match=r"Highs\(options=\{...\}\)"):
+        solver_named(Highs(), {"presolve": "off"})
+
+
 # Programs are made outside strategies: run-time type checks use `random`, which they must not.
 @st.composite
 def small_mips(draw) -> dict:

@@ -22,6 +22,7 @@ from dualbound.cli.help_texts import examples
 from dualbound.cli.info import info
 from dualbound.cli.nearest import nearest
 from dualbound.cli.perfect import perfect
+from dualbound.cli.solvers import solvers
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
 from dualbound.errors import DualboundError, SolverFailed, SoundnessError
 
@@ -107,6 +108,8 @@ for command, lines in (
             "dualbound nearest dnn1 sample:0 -t 2 --norm l2 --weights prices.npy",
             "dualbound nearest model.onnx digit.png -t 3 --freeze logo.png --cap caps.csv",
             "dualbound nearest model.onnx digit.png -t 3 --witness found.npy",
+            "dualbound nearest dnn1 sample:0 -t 2 --solver scip --formulation indicator",
+            "dualbound nearest dnn1 sample:0 -t 2 --solver highs --solver-option presolve=off",
         ],
     ),
     (
@@ -135,6 +138,7 @@ for command, lines in (
             "dualbound perfect dnn1 --label 8 --loss squared --time-limit 60 --json",
         ],
     ),
+    (solvers, ["dualbound solvers", "dualbound solvers --json"]),
 ):
     app.command(epilog=examples(*lines))(_interruptible(command))
 

@@ -16,9 +16,11 @@ from dualbound.cli.progress import status_line
 from dualbound.cli.records import about, numbers
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import table
+from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.network import Affine, Network
 from dualbound.region import norm_named
+from dualbound.solvers import parsed, solver_named
 
 
 def bounds(
@@ -52,11 +54,18 @@ def bounds(
         ),
     ] = None,
     solver: options.SolverName = "highs",
+    solver_option: options.SolverOptions = None,
     time_limit: options.TimeLimit = None,
     json: options.Json = False,
 ) -> int:
     """Prove bounds on every neuron over a box, or over a ball around an image."""
     limits = Limits(time_limit)
+    if solver_option and method not in ("lp", "milp"):
+        raise InvalidInput(
+            f"--solver-option is for a solver, and the method {method} has none: leave it out, or "
+            "say --method lp or milp."
+        )
+    chosen = solver_named(solver, parsed(solver_option or []))
     network = read_model(model)
     region = region_asked(network, image, norm_named(norm), radius, range_)
     clock = _LayerClock(network, method)
@@ -73,7 +82,7 @@ def bounds(
             method=method,
             seconds_per_neuron=time_per_neuron,
             workers=core_count() if workers is None else workers,
-            solver=solver,
+            solver=chosen,
             limits=limits,
             on_layer=layer_done,
         )

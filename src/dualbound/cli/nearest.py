@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,7 @@ from dualbound.queries.nearest import DEFAULT_GAP
 from dualbound.region import Grid, norm_named
 from dualbound.report import SUFFIXES, save_picture
 from dualbound.search import Columns, Engine, Milp
+from dualbound.solvers import parsed, solver_named
 
 INLINE = "inline"
 PNG = ".png"
@@ -69,9 +70,12 @@ def nearest(
     solver: Annotated[
         str | None,
         typer.Option(
-            metavar="highs|scip", help="Of milp: which solver proves.", show_default=False
+            metavar="highs|scip|gurobi|xpress",
+            help="Of milp: which solver proves; see dualbound solvers.",
+            show_default=False,
         ),
     ] = None,
+    solver_option: options.SolverOptions = None,
     formulation: Annotated[
         str | None,
         typer.Option(
@@ -123,7 +127,14 @@ def nearest(
         ratio=ratio,
         margin=margin,
     )
-    how = _engine(engine, threads, strategy=strategy, solver=solver, formulation=formulation)
+    how = _engine(
+        engine,
+        threads,
+        solver_option or [],
+        strategy=strategy,
+        solver=solver,
+        formulation=formulation,
+    )
     limits = Limits(time_limit)
     _check_outputs(witness, save_image, json=json)
     if levels is not None:
@@ -179,9 +190,17 @@ def nearest(
     return exit_codes.OF_STATUS[answer.status]
 
 
-def _engine(name: str, threads: int | None, **of_milp: str | None) -> Engine | None:
+def _engine(
+    name: str, threads: int | None, solver_options: list[str], **of_milp: str | None
+) -> Engine | None:
     """The engine asked for; None leaves the choice to the query."""
-    given = {option: value for option, value in of_milp.items() if value is not None}
+    given: dict[str, Any] = {
+        option: value for option, value in of_milp.items() if value is not None
+    }
+    if solver_options and "solver" not in given and name != Milp.name:
+        raise InvalidInput(
+            "--solver-option is for a solver: say which by --solver, or --engine milp for highs."
+        )
     if name not in ("auto", Columns.name, Milp.name):
         raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, milp.")
     if given and (name == Columns.name or threads is not None):
@@ -191,8 +210,10 @@ def _engine(name: str, threads: int | None, **of_milp: str | None) -> Engine | N
         )
     if threads is not None and name == Milp.name:
         raise InvalidInput("--threads belongs to the engine columns: leave it out.")
+    if solver_options:
+        given["solver"] = solver_named(given.get("solver", "highs"), parsed(solver_options))
     if given or name == Milp.name:
-        return Milp(**given)  # type: ignore[arg-type]  # each is a str
+        return Milp(**given)
     if threads is not None or name == Columns.name:
         return Columns(threads=threads)
     return None

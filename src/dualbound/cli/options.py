@@ -61,6 +61,20 @@ TimeLimit = Annotated[
     ),
 ]
 SolverName = Annotated[
-    str, typer.Option("--solver", metavar="highs|scip", help="Which solver proves.")
+    str,
+    typer.Option(
+        "--solver",
+        metavar="highs|scip|gurobi|xpress",
+        help="Which solver proves (lp, milp); see dualbound solvers.",
+    ),
+]
+SolverOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--solver-option",
+        metavar="NAME=VALUE",
+        help="An option of the solver, by its own name; as often as needed.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]

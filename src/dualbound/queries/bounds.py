@@ -12,7 +12,7 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.region import L2Ball, Region
-from dualbound.solvers import solver_named
+from dualbound.solvers import Solver, solver_named
 from dualbound.tighten import Layerwise
 
 METHODS = ("interval", "crown", "lp", "milp", "exact")
@@ -29,7 +29,7 @@ def bounds(
     method: str = "crown",
     seconds_per_neuron: float | None = None,
     workers: int = 1,
-    solver: str = "highs",
+    solver: str | Solver = "highs",
     limits: Limits | None = None,
     on_layer: Callable[[str, Bounds], None] | None = None,
 ) -> Bounds:
@@ -45,7 +45,8 @@ def bounds(
         method: one of the five.
         seconds_per_neuron: limit for each maximum and minimum of ``lp``, ``milp`` and ``exact``.
         workers: processes (threads, for ``exact``) that share the neurons of a layer.
-        solver: of ``lp`` or ``milp``; the ``lp`` before a ``milp`` is always HiGHS's.
+        solver: of ``lp`` or ``milp``, its name or the solver itself; the ``lp`` before a ``milp``
+            is always HiGHS's.
         limits: for the whole; layers not reached keep the bounds of the methods before.
         on_layer: told of every layer that ``lp``, ``milp`` or ``exact`` has finished.
 

@@ -25,7 +25,7 @@ from dualbound.region import L2, Box, L2Ball
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
-from dualbound.solvers import Can, Effort, Solution, Solver, Stop, demand, solver_named
+from dualbound.solvers import Can, Effort, Highs, Solution, Solver, Stop, demand, solver_named
 
 TOLERANCE = 1e-6
 """Feasibility tolerance that solvers work with; proofs are asked with the criterion relaxed by it,
@@ -42,7 +42,8 @@ class Milp(Engine):
 
     Args:
         strategy: ``margin`` or ``direct``, see above.
-        solver: its name, or the solver itself.
+        solver: its name, or the solver itself. Where it gives no multipliers, witnesses are looked
+            for by HiGHS; what is proved is proved by it.
         formulation: of the rectifiers: ``bigm``, ``fischetti-jo`` or, where the solver has
             indicator constraints, ``indicator``.
         bounds: method of the bounds over the whole box, for ``direct``.
@@ -90,7 +91,9 @@ class Milp(Engine):
         """
         if isinstance(problem.norm, L2):
             demand(self.backend(), frozenset({Can.QUADRATIC}))
-        run = _Run(problem, incumbent, gap, self.backend(), self.attack, self)
+        # Witnesses are looked for with the help of multipliers.
+        finder = self.backend() if Can.DUALS in self.backend().can else Highs()
+        run = _Run(problem, incumbent, gap, finder, self.attack, self)
         incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
         if self.strategy == "direct":
             run.direct()
@@ -182,10 +185,11 @@ class _Run(NearestRun):
         def watch(effort: Effort) -> None:
             known.report(extra_nodes=effort.nodes)
 
-        solution = self.solver.solve(
+        solver = self.engine.backend()
+        solution = solver.solve(
             program.program, known.clock, target=target, cutoff=cutoff, gap=gap, on_effort=watch
         )
         known.nodes += solution.nodes
         if solution.stop in GAVE_UP:
-            known.note = f"{self.solver.name} gave up: {solution.message}"
+            known.note = f"{solver.name} gave up: {solution.message}"
         return solution

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from dualbound.errors import UnknownSolver
+from dualbound.errors import InvalidInput, UnknownSolver
+from dualbound.milp.program import ProgramBuilder
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
 from dualbound.solvers.export import write_program
 from dualbound.solvers.fake import Fake
 from dualbound.solvers.gurobi import Gurobi
 from dualbound.solvers.highs import Highs
+from dualbound.solvers.options import Value, parsed
 from dualbound.solvers.outcome import demand
+from dualbound.solvers.overview import SolverOverview, overview
 from dualbound.solvers.scip import Scip
 from dualbound.solvers.xpress import Xpress
 
@@ -26,36 +29,58 @@ __all__ = [
     "Session",
     "Solution",
     "Solver",
+    "SolverOverview",
     "Stop",
     "Xpress",
     "demand",
     "installed",
+    "overview",
+    "parsed",
     "solver_named",
     "write_program",
 ]
 
-SOLVERS: Mapping[str, type[Solver]] = {kind.name: kind for kind in (Highs, Scip, Gurobi, Xpress)}
+SOLVERS: Mapping[str, type[Highs | Scip | Gurobi | Xpress]] = {
+    Highs.name: Highs,
+    Scip.name: Scip,
+    Gurobi.name: Gurobi,
+    Xpress.name: Xpress,
+}
 """The solvers that can be chosen by name."""
 
 
-def solver_named(solver: str | Solver) -> Solver:
-    """The solver of this name with its default settings; nothing native is imported.
+def solver_named(solver: str | Solver, options: Mapping[str, Value] | None = None) -> Solver:
+    """The solver of this name; nothing native is imported unless there are options to check.
 
     Args:
         solver: a name as on the command line, or a solver, which is returned as it is.
+        options: of the native solver, by its own names; they cannot replace what `Session.solve`
+            sets, such as the time limit.
 
     Returns:
         A solver, installed or not: that shows when it opens a program.
 
     Raises:
         UnknownSolver: no solver has this name.
+        InvalidInput: an option that the solver does not have, or a value that it refuses; or
+            options beside a solver that should carry its own.
+        SolverNotInstalled: there are options, and the solver's package is missing.
 
     >>> solver_named("highs")
     Highs(threads=1, tolerance=1e-07, options={})
     >>> solver_named(Highs(threads=4)).threads
     4
     """
-    return solver if isinstance(solver, Solver) else _kind(solver)()
+    if not options:
+        return solver if isinstance(solver, Solver) else _kind(solver)()
+    if isinstance(solver, Solver):
+        raise InvalidInput(
+            f"A solver carries its own options: give them to it, as in "
+            f"`{type(solver).__name__}(options={{...}})`, or give the solver's name beside them."
+        )
+    chosen = _kind(solver)(options=dict(options))
+    chosen.open(ProgramBuilder().build())
+    return chosen
 
 
 def installed(name: str) -> bool:
@@ -70,7 +95,7 @@ def installed(name: str) -> bool:
     return all(find_spec(package) is not None for package in _kind(name).needs)
 
 
-def _kind(name: str) -> type[Solver]:
+def _kind(name: str) -> type[Highs | Scip | Gurobi | Xpress]:
     if name not in SOLVERS:
         raise UnknownSolver(f"There is no solver {name!r}; known: {', '.join(SOLVERS)}.")
     return SOLVERS[name]

@@ -17,6 +17,7 @@ from dualbound.limits import Clock
 from dualbound.milp.lagrangian import lagrangian_bound
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
+from dualbound.solvers.options import fitting
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -324,10 +325,10 @@ def _add_conditional_rows(gurobipy: Any, model: Any, program: Program, variables
 def _set_option(gurobipy: Any, model: Any, name: str, value: bool | int | float | str) -> None:
     known = model.getParamInfo(name)
     try:
-        if known is None or (known[1] is int and value != int(value)):
+        if known is None:
             raise ValueError(name)
-        model.setParam(name, known[1](value) if known[1] is not str else value)
-    except (gurobipy.GurobiError, TypeError, ValueError, AttributeError) as error:
+        model.setParam(name, fitting(value, known[1]))
+    except (gurobipy.GurobiError, ValueError) as error:
         raise InvalidInput(
             f"Gurobi does not accept the parameter {name!r} with the value {value!r}; see "
             "https://docs.gurobi.com/projects/optimizer/en/current/reference/parameters.html."

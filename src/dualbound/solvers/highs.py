@@ -15,6 +15,7 @@ from dualbound.limits import Clock
 from dualbound.milp.lagrangian import lagrangian_bound
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
+from dualbound.solvers.options import fitting
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -328,11 +329,18 @@ def _set_options(highs: Any, options: Mapping[str, bool | int | float | str]) ->
     import highspy
 
     for name, value in options.items():
-        if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+        try:
+            known, present = highs.getOptionValue(name)
+            if known != highspy.HighsStatus.kOk:
+                raise ValueError(name)
+            fits = fitting(value, type(present))
+            if highs.setOptionValue(name, fits) != highspy.HighsStatus.kOk:
+                raise ValueError(value)
+        except ValueError as error:
             raise InvalidInput(
                 f"HiGHS does not accept the option {name!r} with the value {value!r}; see "
                 "https://ergo-code.github.io/HiGHS/stable/options/definitions/."
-            )
+            ) from error
 
 
 def _callback(watch: Watch) -> Callable[..., None]:

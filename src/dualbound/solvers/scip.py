@@ -14,6 +14,7 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
+from dualbound.solvers.options import fitting
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -57,6 +58,7 @@ class Scip(Solver):
     """The SCIP solver, on one thread.
 
     Args:
+        tolerance: violation of a row that SCIP accepts, relative to its side where that is above 1.
         options: SCIP parameters by name; they cannot replace what `Session.solve` sets.
 
     Raises:
@@ -65,7 +67,7 @@ class Scip(Solver):
 
     A quadratic objective becomes a column above it: ``w >= sum of quadratic·v^2``.
 
-    **Trusts** SCIP's dual bound within its feasibility tolerance (``numerics/feastol``, 1e-6),
+    **Trusts** SCIP's dual bound within its feasibility tolerance (``numerics/feastol``),
     which is also how far ``w`` may lie below the squares.
 
     >>> Scip().name, Scip().needs
@@ -79,6 +81,7 @@ class Scip(Solver):
         {Can.LP, Can.MIP, Can.WARM_START, Can.QUADRATIC, Can.INDICATORS}
     )
 
+    tolerance: float = 1e-7
     options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def open(self, program: Program) -> Session:
@@ -103,7 +106,8 @@ class _ScipSession(Session):
         self._native = _load(program)
         self._model, self._variables = self._native.model, self._native.variables
         self._model.setParam("misc/catchctrlc", False)  # SCIP's own handler prints
-        for name, value in solver.options.items():
+        tolerances = dict.fromkeys(("numerics/feastol", "numerics/dualfeastol"), solver.tolerance)
+        for name, value in {**tolerances, **solver.options}.items():
             _set_option(self._model, name, value)
         self._events = _event_handler()
         self._model.includeEventhdlr(self._events, "watch", "looks at the clock")
@@ -312,7 +316,7 @@ def _side(bound: float) -> float | None:
 
 def _set_option(model: Any, name: str, value: bool | int | float | str) -> None:
     try:
-        model.setParam(name, value)
+        model.setParam(name, fitting(value, type(model.getParam(name))))
     except (LookupError, ValueError, TypeError) as error:
         raise InvalidInput(
             f"SCIP does not accept the parameter {name!r} with the value {value!r}; see "
