@@ -10,7 +10,21 @@ import numpy as np
 import pytest
 
 import dualbound
-from dualbound import Activation, Box, Columns, Limits, Milp, Network, Neuron, Status, activate
+from dualbound import (
+    Activation,
+    Box,
+    Columns,
+    L0Ball,
+    L1Ball,
+    L2Ball,
+    Limits,
+    Milp,
+    Network,
+    Neuron,
+    Region,
+    Status,
+    activate,
+)
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.network.graph import Source
 from dualbound.network.onnx_writer import write_onnx
@@ -31,6 +45,8 @@ def random_network(seed: int, *sizes: int, final_relu: bool = False) -> Network:
 NET = random_network(0, 3, 4, 4, 2)
 WIDE = random_network(1, 12, 30, 30, 30, 2)
 LOGIT = Neuron("logits", 0)
+CENTER, UNIT = np.array([0.3, 0.8, 0.5]), Box(0, 1).sized(3)
+BALL = L2Ball(CENTER, 0.4, UNIT)
 
 
 class TestRefusals:
@@ -52,6 +68,14 @@ class TestRefusals:
             ({"neurons": LOGIT, "gap": 1.0}, "gap must be at least 0"),
             ({"neurons": LOGIT, "region": Box([0], [1])}, "bounds 1 inputs; the network reads 3"),
             ({"phases": [Neuron(1, 0)], "engine": Columns()}, "columns cannot do this: phases"),
+            (
+                {"phases": [Neuron(1, 0)], "engine": Milp(solver="scip", formulation="indicator")},
+                "not asked about in the formulation indicator; use fischetti-jo",
+            ),
+            (
+                {"neurons": LOGIT, "region": BALL, "engine": Milp()},
+                "L2 ball is not a set of linear",
+            ),
         ],
     )
     def test_say_what_is_wrong(self, options: dict[str, object], message: str) -> None:
@@ -61,6 +85,33 @@ class TestRefusals:
     def test_a_network_without_rectifiers_has_logits_only(self) -> None:
         with pytest.raises(InvalidInput, match="logits only"):
             activate(Network.dense([[[1.0]]], [[0.0]]), Neuron(1, 0))
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        BALL,
+        L2Ball(CENTER, 0.4, UNIT, np.array([1.0, 2.0, 0.5])),
+        L1Ball(CENTER, 0.4, UNIT, np.array([1.0, 2.0, 0.5])),
+        L0Ball(CENTER, 1, UNIT),
+    ],
+    ids=["l2", "l2-weighted", "l1-weighted", "l0"],
+)
+@pytest.mark.parametrize("wanted", [{LOGIT: 1}, {Neuron(2, 1, post=True): 1, Neuron(1, 0): -2}])
+def test_every_kind_of_region(region: Region, wanted: dict[Neuron, float]) -> None:
+    answer = activate(NET, wanted, region)
+    assert answer.status is Status.OPTIMAL
+    assert answer.x is not None
+    assert region.violation(answer.x[None])[0] == 0
+    values = NET.values(region.sample(np.random.default_rng(0), 20_000))
+    every = values["affine3"][:, 0]
+    if LOGIT not in wanted:
+        every = values["relu2"][:, 1] - 2 * values["affine1"][:, 0]
+    assert every.max() <= answer.value + 1e-4 * max(1, abs(answer.value))  # type: ignore
+    assert every.max() >= answer.value - 0.2  # type: ignore[operator]  # samples come close
+    if not isinstance(region, L2Ball):
+        twin = activate(NET, wanted, region, engine=Milp())
+        assert twin.value == pytest.approx(answer.value, rel=2e-4)
 
 
 class TestNames:

@@ -38,8 +38,8 @@ Formulation = Annotated[
     str | None,
     typer.Option(
         "--formulation",
-        metavar="bigm|fischetti-jo",
-        help="Of milp: of the rectifiers.",
+        metavar="bigm|fischetti-jo|indicator",
+        help="Of milp: of the rectifiers; indicator needs --solver scip or gurobi.",
         show_default=False,
     ),
 ]

@@ -15,7 +15,7 @@ from dualbound.limits import Clock, Limits, core_count
 from dualbound.network import Network, replay
 from dualbound.queries.answer import Stats, Status
 from dualbound.queries.neurons import Neurons, objective_of
-from dualbound.region import Box, Region
+from dualbound.region import Box, L0Ball, Region
 from dualbound.search import Columns, Engine, Milp, Progress
 from dualbound.search.objective import Objective
 from dualbound.search.optimum import Optimum, by_program, by_tree, open_gap, tree_refuses
@@ -182,7 +182,7 @@ def optimise(
     region = sized(region, network)
     if not 0 <= gap < 1:
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
-    engine = engine or (Milp() if tree_refuses(objective, region) else Columns())
+    engine = engine or engine_for(objective, region)
     tell = _towards(maximise, on_progress)
     engine.prepare(_preparing(tell))
     with contextlib.ExitStack() as stack:
@@ -198,6 +198,16 @@ def optimise(
                 raise InvalidInput(f"The engine {engine} does not know this question.")
         optimum.enter("done")
     return _answer(network, optimum, engine, maximise, of_outputs)
+
+
+def engine_for(objective: Objective, region: Region, *, threads: int | None = None) -> Engine:
+    """Our own search where it can close the gap, else one program.
+
+    Over an L0 ball, which is not convex, it proves bounds, but need not close the last of the gap.
+    """
+    if tree_refuses(objective, region) or isinstance(region, L0Ball):
+        return Milp()
+    return Columns(threads=threads)
 
 
 def _preparing(tell: Callable[[Progress], None] | None) -> Callable[[str], None]:
@@ -261,7 +271,7 @@ def _answer(
         closed = open_gap(value, optimum.bound) <= optimum.gap * (1 + 1e-6) + 1e-12
         status = Status.OPTIMAL if closed else Status.FEASIBLE
         if not (closed or optimum.clock.expired or optimum.note):
-            notes.append("what is left open is a matter of rounding")
+            notes.append("what is left open is a matter of rounding, or of a solver's tolerance")
     solver = engine.backend()
     return Activation(
         status=status,

@@ -8,11 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
-from dualbound.queries.activate import DEFAULT_GAP, Activation, of_outputs, optimise, sized
+from dualbound.queries.activate import (
+    DEFAULT_GAP,
+    Activation,
+    engine_for,
+    of_outputs,
+    optimise,
+    sized,
+)
 from dualbound.queries.neurons import Neuron, layer_node, objective_of
 from dualbound.region import Region
-from dualbound.search import Columns, Engine, Milp
-from dualbound.search.optimum import tree_refuses
+from dualbound.search import Engine
 
 
 def activate_layer(
@@ -70,8 +76,7 @@ def activate_layer(
     if not asked:
         raise InvalidInput(f"Layer {layer!r} has no other neuron than {minus}.")
     region = sized(region, network)
-    refused = any(tree_refuses(objective, region) for objective in asked.values())
-    engine = engine or (Milp() if refused else Columns(threads=1))
+    engine = engine or engine_for(next(iter(asked.values())), region, threads=1)
     engine.prepare(lambda phase: None)
     with Clock(limits).catching_ctrl_c() as clock, ThreadPoolExecutor(workers) as pool:
 

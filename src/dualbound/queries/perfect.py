@@ -12,7 +12,7 @@ from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.network.graph import Affine, Node, Relu
 from dualbound.queries.activate import DEFAULT_GAP, Activation, optimise
-from dualbound.region import Box, Region
+from dualbound.region import Box, L0Ball, Region
 from dualbound.search import Engine, Milp, Progress
 from dualbound.search.objective import Objective
 
@@ -101,7 +101,7 @@ def _for_l1(region: Region | None) -> Engine | None:
     """The engine for the L1 loss; None leaves the choice to `optimise`."""
     # Measured: over boxes, programs of this form are solved several times as fast as by our own
     # search, which finds good inputs late there; over balls it is the other way round.
-    boxed = region is None or isinstance(region, Box)
+    boxed = region is None or isinstance(region, Box | L0Ball)
     return Milp(formulation="fischetti-jo") if boxed else None
 
 

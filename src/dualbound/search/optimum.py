@@ -26,8 +26,7 @@ from dualbound.region import Box, Region
 from dualbound.search.incumbent import Progress
 from dualbound.search.milp import GAVE_UP, TOLERANCE, Milp
 from dualbound.search.objective import Objective
-from dualbound.solvers import Can, Effort, Highs, Stop
-from dualbound.solvers.outcome import demand
+from dualbound.solvers import Can, Effort, Highs, Stop, demand
 from dualbound.tighten.ascent import ascend, climb
 from dualbound.tighten.extreme import extreme
 from dualbound.tighten.layerwise import CANCELLED_SLACK
