@@ -79,7 +79,10 @@ def test_options_reach_the_solver(cli: Cli, tiny: Path) -> None:
         (("--solver", "highs", "--solver-option", "mip_rel_gap=nan"), "not a number: 'nan'"),
         (("--solver-option", "presolve=off"), "say which by --solver"),
         (("--engine", "columns", "--solver-option", "presolve=off"), "say which by --solver"),
-        (("--threads", 2, "--solver", "scip", "--solver-option", "a=b"), "belongs to the engine"),
+        (
+            ("--threads", 2, "--solver", "highs", "--solver-option", "presolve=off"),
+            "belongs to the engine",
+        ),
         (
             ("--solver", "highs", *("--solver-option", "threads=1") * 2),
             "'threads' of the solver is given twice",
@@ -91,6 +94,16 @@ def test_nonsense_is_refused(cli: Cli, options: tuple[object, ...], message: str
     outcome = cli(*ASK, *options)
     assert (outcome.code, outcome.out) == (2, "")
     assert re.search(message, outcome.err), outcome.err
+
+
+@pytest.mark.parametrize("command", ["activate", "perfect"])
+def test_other_commands_take_options_too(cli: Cli, command: str) -> None:
+    what = {"activate": ("--layer", 1, "--neuron", 0), "perfect": ("--label", 1)}[command]
+    outcome = cli(command, "dnn1", *what, "--solver", "highs", "--solver-option", "no_such=1")
+    assert outcome.code == 2
+    assert "HiGHS does not accept the option 'no_such'" in outcome.err
+    outcome = cli(command, "dnn1", *what, "--solver-option", "no_such=1")
+    assert "say which by --solver" in outcome.err
 
 
 def test_methods_without_a_solver_take_no_options(cli: Cli) -> None:

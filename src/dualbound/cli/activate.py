@@ -70,8 +70,9 @@ def activate(
         ),
     ] = None,
     engine: activations.EngineName = "auto",
-    solver: activations.SolverName = None,
-    formulation: activations.Formulation = None,
+    solver: options.MilpSolver = None,
+    solver_option: options.SolverOptions = None,
+    formulation: options.MilpFormulation = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -110,7 +111,8 @@ def activate(
         raise InvalidInput("--workers share the neurons of --all: leave it out.")
     if neuron is not None and neuron == minus:
         raise InvalidInput(f"Neuron {neuron} less itself is 0 everywhere: leave --minus out.")
-    how = activations.engine_asked(engine, solver, formulation)
+    asked = options.solver_asked(solver, solver_option, engine)
+    how = activations.engine_asked(engine, asked, formulation)
     limits = Limits(time_limit)
     activations.check_outputs(witness, save_image, json=json)
     network = read_model(model)

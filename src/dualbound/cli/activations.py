@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -17,6 +17,7 @@ from dualbound.queries import Activation, Status
 from dualbound.report import SUFFIXES, Tile, save_sheet
 from dualbound.report.words import counted, rounded_down, rounded_up
 from dualbound.search import Columns, Engine, Milp
+from dualbound.solvers import Solver
 
 INLINE = "inline"
 
@@ -26,21 +27,6 @@ EngineName = Annotated[
         "--engine",
         metavar="auto|columns|milp",
         help="Our own branch and bound, or one program for a solver.",
-    ),
-]
-SolverName = Annotated[
-    str | None,
-    typer.Option(
-        "--solver", metavar="highs|scip", help="Of milp: which solver proves.", show_default=False
-    ),
-]
-Formulation = Annotated[
-    str | None,
-    typer.Option(
-        "--formulation",
-        metavar="bigm|fischetti-jo|indicator",
-        help="Of milp: of the rectifiers; indicator needs --solver scip or gurobi.",
-        show_default=False,
     ),
 ]
 Gap = Annotated[
@@ -54,14 +40,14 @@ Gap = Annotated[
 ]
 
 
-def engine_asked(name: str, solver: str | None, formulation: str | None) -> Engine | None:
+def engine_asked(name: str, solver: str | Solver | None, formulation: str | None) -> Engine | None:
     """The engine asked for; None leaves the choice to the query.
 
     Raises:
         InvalidInput: an unknown one, or an option that is not its own.
         UnknownSolver: no such solver.
     """
-    of_milp = {
+    of_milp: dict[str, Any] = {
         key: value
         for key, value in (("solver", solver), ("formulation", formulation))
         if value is not None
@@ -74,7 +60,7 @@ def engine_asked(name: str, solver: str | None, formulation: str | None) -> Engi
             "milp."
         )
     if of_milp or name == Milp.name:
-        return Milp(**of_milp)  # type: ignore[arg-type]  # each is a str
+        return Milp(**of_milp)
     return Columns() if name == Columns.name else None
 
 

@@ -23,7 +23,7 @@ from dualbound.queries.nearest import DEFAULT_GAP
 from dualbound.region import Grid, norm_named
 from dualbound.report import SUFFIXES, save_picture
 from dualbound.search import Columns, Engine, Milp
-from dualbound.solvers import parsed, solver_named
+from dualbound.solvers import Solver
 
 INLINE = "inline"
 PNG = ".png"
@@ -67,23 +67,9 @@ def nearest(
             show_default=False,
         ),
     ] = None,
-    solver: Annotated[
-        str | None,
-        typer.Option(
-            metavar="highs|scip|gurobi|xpress",
-            help="Of milp: which solver proves; see dualbound solvers.",
-            show_default=False,
-        ),
-    ] = None,
+    solver: options.MilpSolver = None,
     solver_option: options.SolverOptions = None,
-    formulation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="bigm|fischetti-jo|indicator",
-            help="Of milp: of the rectifiers; indicator needs --solver scip or gurobi.",
-            show_default=False,
-        ),
-    ] = None,
+    formulation: options.MilpFormulation = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -130,9 +116,8 @@ def nearest(
     how = _engine(
         engine,
         threads,
-        solver_option or [],
         strategy=strategy,
-        solver=solver,
+        solver=options.solver_asked(solver, solver_option, engine),
         formulation=formulation,
     )
     limits = Limits(time_limit)
@@ -190,17 +175,11 @@ def nearest(
     return exit_codes.OF_STATUS[answer.status]
 
 
-def _engine(
-    name: str, threads: int | None, solver_options: list[str], **of_milp: str | None
-) -> Engine | None:
+def _engine(name: str, threads: int | None, **of_milp: str | Solver | None) -> Engine | None:
     """The engine asked for; None leaves the choice to the query."""
     given: dict[str, Any] = {
         option: value for option, value in of_milp.items() if value is not None
     }
-    if solver_options and "solver" not in given and name != Milp.name:
-        raise InvalidInput(
-            "--solver-option is for a solver: say which by --solver, or --engine milp for highs."
-        )
     if name not in ("auto", Columns.name, Milp.name):
         raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, milp.")
     if given and (name == Columns.name or threads is not None):
@@ -210,8 +189,6 @@ def _engine(
         )
     if threads is not None and name == Milp.name:
         raise InvalidInput("--threads belongs to the engine columns: leave it out.")
-    if solver_options:
-        given["solver"] = solver_named(given.get("solver", "highs"), parsed(solver_options))
     if given or name == Milp.name:
         return Milp(**given)
     if threads is not None or name == Columns.name:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from dualbound.data import networks
+from dualbound.errors import InvalidInput
+from dualbound.solvers import Solver, parsed, solver_named
 
 ModelName = Annotated[
     str,
@@ -64,8 +66,27 @@ SolverName = Annotated[
     str,
     typer.Option(
         "--solver",
-        metavar="highs|scip|gurobi|xpress",
-        help="Which solver proves (lp, milp); see dualbound solvers.",
+        metavar="NAME",
+        help="Of lp and milp: highs, scip (milp only), gurobi or xpress; see dualbound solvers.",
+    ),
+]
+MilpSolver = Annotated[
+    str | None,
+    typer.Option(
+        "--solver",
+        metavar="NAME",
+        help="Of milp: highs, scip, gurobi or xpress; see dualbound solvers.",
+        show_default=False,
+    ),
+]
+MilpFormulation = Annotated[
+    str | None,
+    typer.Option(
+        "--formulation",
+        metavar="NAME",
+        help="Of milp, of the rectifiers: bigm, fischetti-jo or, with scip, gurobi and xpress, "
+        "indicator.",
+        show_default=False,
     ),
 ]
 SolverOptions = Annotated[
@@ -78,3 +99,23 @@ SolverOptions = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def solver_asked(name: str | None, options: list[str] | None, engine: str) -> str | Solver | None:
+    """The solver of the engine milp, with the options that are given to it; None if none is asked.
+
+    Args:
+        name: of ``--solver``.
+        options: of ``--solver-option``.
+        engine: of ``--engine``.
+
+    Raises:
+        InvalidInput: options for no solver, or such as the solver refuses.
+    """
+    if not options:
+        return name
+    if name is None and engine != "milp":
+        raise InvalidInput(
+            "--solver-option is for a solver: say which by --solver, or --engine milp for highs."
+        )
+    return solver_named(name or "highs", parsed(options))

@@ -46,8 +46,9 @@ def perfect(
     gap: activations.Gap = DEFAULT_GAP,
     time_limit: options.TimeLimit = None,
     engine: activations.EngineName = "auto",
-    solver: activations.SolverName = None,
-    formulation: activations.Formulation = None,
+    solver: options.MilpSolver = None,
+    solver_option: options.SolverOptions = None,
+    formulation: options.MilpFormulation = None,
     json: options.Json = False,
     witness: Annotated[
         str | None,
@@ -71,7 +72,8 @@ def perfect(
 
     Exit codes: 0 proved; 2 bad usage or bad input; 3 stopped with the answer open.
     """
-    how = activations.engine_asked(engine, solver, formulation)
+    asked = options.solver_asked(solver, solver_option, engine)
+    how = activations.engine_asked(engine, asked, formulation)
     limits = Limits(time_limit)
     activations.check_outputs(witness, save_image, json=json)
     network = read_model(model)
