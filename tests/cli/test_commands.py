@@ -19,7 +19,7 @@ from dualbound.cli.app import app
 KEYS = {
     *("query", "status", "norm", "value", "bound", "gap", "label_before", "label_after"),
     *("target", "criterion", "replayed", "seconds", "engine", "solver", "nodes", "unstable"),
-    *("witness", "model", "model_sha256", "image", "version", "note"),
+    *("witness", "then", "model", "model_sha256", "image", "version", "note"),
     *("levels", "weights", "cap", "mask", "freeze", "range"),
 }
 
@@ -68,6 +68,16 @@ class TestProgram:
 
 
 class TestNearest:
+    def test_a_second_question_has_its_row_and_its_object(self, cli: Cli, tiny: Path) -> None:
+        asked = ask(tiny, "--norm", "linf", "--then", "l1")
+        words, answer = cli(*asked), json.loads(cli(*asked, "--json").out)
+        assert words.code == 0
+        assert re.search(r"then .*\(L1\); proved: of the inputs as near", words.out)
+        assert set(answer["then"]) == {"status", "norm", "value", "bound", "gap", "note"}
+        assert (answer["norm"], answer["then"]["norm"]) == ("linf", "l1")
+        assert answer["then"]["status"] == "optimal"
+        assert 0 <= answer["then"]["value"] - answer["then"]["bound"] < 1e-3
+
     def test_json_is_one_object_with_the_documented_keys(self, cli: Cli, tiny: Path) -> None:
         outcome = cli(*ask(tiny, "--json", "--witness", "inline"))
         answer = json.loads(outcome.out)

@@ -58,18 +58,31 @@ class PatternOptimum:
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """``matrix·x + offset >= 0``, those of the criterion first, scaled to coefficients of 1."""
+    """``matrix·x + offset >= 0``, those of the criterion first, scaled to coefficients of 1.
+
+    Attributes:
+        matrix, offset: of the rows.
+        goals: how many are the criterion's.
+        neurons: of the others.
+        moving: which are not constant in the box.
+    """
 
     matrix: Float[np.ndarray, "m n"]
     offset: Float[np.ndarray, " m"]
     goals: int
     neurons: list[tuple[str, int]]
+    moving: Bool[np.ndarray, " m"]
 
     def inside(self, least: float) -> _Rows:
-        """The same with the criterion to be exceeded."""
-        offset = self.offset.copy()
-        offset[: self.goals] -= least
-        return replace(self, offset=offset)
+        """The same with the criterion to be exceeded; missed, where ``least`` is negative.
+
+        A constant cannot be exceeded. Where the criterion has one, it may just so be reached on the
+        pattern and nowhere else: then the point is to be well inside the pattern instead.
+        """
+        shifted = np.arange(len(self.offset)) < self.goals
+        if least > 0:
+            shifted = self.moving & (shifted | ~self.moving[: self.goals].all())
+        return replace(self, offset=self.offset - least * shifted)
 
 
 def closest_on_pattern(
@@ -193,7 +206,8 @@ def _rows(
         return None
     largest = np.abs(matrix).max(axis=1)
     scale = np.where(largest > 0, largest, 1.0)
-    return _Rows(matrix / scale[:, None], offset / scale, len(a), neurons)
+    moving = np.any(matrix[:, problem.box.lower < problem.box.upper] != 0, axis=1)
+    return _Rows(matrix / scale[:, None], offset / scale, len(a), neurons, moving)
 
 
 def _projected(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dualbound.queries import Status
+from dualbound.queries import Answer, Status
 
 ANSWERED = 0
 INFEASIBLE = 1
@@ -18,3 +18,8 @@ OF_STATUS = {
     Status.FEASIBLE: OPEN,
     Status.UNKNOWN: OPEN,
 }
+
+
+def of(answer: Answer) -> int:
+    """Of an answer, a second question included: open where one of the two is."""
+    return max(OF_STATUS[part.status] for part in (answer, answer.then) if part is not None)

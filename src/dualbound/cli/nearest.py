@@ -40,6 +40,14 @@ def nearest(
     ratio: criteria.Ratio = None,
     margin: criteria.Margin = None,
     norm: options.NormName = "l1",
+    then: Annotated[
+        str | None,
+        typer.Option(
+            metavar="l1|l2|l0",
+            help="After --norm linf: of all inputs that are as near, the nearest in this norm.",
+            show_default=False,
+        ),
+    ] = None,
     weights: regions.Weights = None,
     levels: regions.Levels = None,
     cap: regions.Cap = None,
@@ -137,6 +145,7 @@ def nearest(
             start.pixels,
             criterion,
             norm=norm_given,
+            then=then,
             region=input_box(range_, network),
             cap=caps,
             mask=may_change,
@@ -172,7 +181,7 @@ def nearest(
         say(headline(answer), listing(rows))
     if failed:
         raise OutputError(" ".join(failed))
-    return exit_codes.OF_STATUS[answer.status]
+    return exit_codes.of(answer)
 
 
 def _engine(name: str, threads: int | None, **of_milp: str | Solver | None) -> Engine | None:

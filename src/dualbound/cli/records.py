@@ -51,6 +51,7 @@ def answer_record(
         "target": _target(answer),
         "criterion": str(answer.criterion),
         "replayed": found is not None,
+        "then": None if answer.then is None else _then_record(answer.then),
         "seconds": answer.stats.seconds,
         "engine": answer.stats.engine,
         "solver": answer.stats.solver,
@@ -61,6 +62,18 @@ def answer_record(
         "levels": answer.levels,
         **region,
         "note": answer.note or None,
+    }
+
+
+def _then_record(then: Answer) -> dict[str, object]:
+    """The figures of the second question."""
+    return {
+        "status": then.status.value,
+        "norm": then.norm,
+        "value": then.value,
+        "bound": finite(then.bound),
+        "gap": then.gap,
+        "note": then.note or None,
     }
 
 

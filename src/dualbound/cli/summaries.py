@@ -76,6 +76,8 @@ def answer_rows(answer: Answer, image: Image, model: str) -> list[tuple[str, str
     if math.isfinite(answer.bound):
         open_gap = "" if answer.gap is None else f"; gap {answer.gap:.4%}".replace("%", " %")
         rows.append(("bound", f"{bound_words(answer)}{open_gap}"))
+    if answer.then is not None:
+        rows.append(("then", _then_line(answer.then)))
     if found is not None:
         replays = ", ".join(f"{run.name} answers {run.label}" for run in found.runtimes)
         rows.append(("replay", f"{replays}; margin {found.margin:.6f}"))
@@ -97,6 +99,17 @@ def _distance(answer: Answer, moved: np.ndarray) -> str:
     if answer.is_count:
         return f"{inputs} (L0)"
     return f"{distance_words(answer)} ({answer.norm_title}); {inputs}"
+
+
+def _then_line(then: Answer) -> str:
+    """How the second question ended, in one line."""
+    norm, bound = then.norm_title, bound_words(then)
+    if then.status is Status.OPTIMAL:
+        said = f"{distance_words(then)} ({norm}); proved: of the inputs as near, none below {bound}"
+    else:
+        value = "no witness" if then.value is None else distance_words(then)
+        said = f"{value} ({norm}); open: of the inputs as near, proved so far is {bound}"
+    return f"{said}; {then.note}" if then.note else said
 
 
 def listing(rows: list[tuple[str, str]]) -> Text:

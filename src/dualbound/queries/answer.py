@@ -97,6 +97,9 @@ class Answer:
         criterion: what was asked, for this input: an `Untargeted` one with the present label.
         levels: of the grid that the witness is on, if that was asked.
         weighted: whether the norm has weights.
+        then: the answer to the second question of ``then=``, about all inputs as near as the one
+            found; its norm, value, bound and gap are of that question. None if none was asked, or
+            there is nothing to ask it of.
         stats: how it was reached.
     """
 
@@ -111,6 +114,7 @@ class Answer:
     criterion: Criterion = field(kw_only=True)
     levels: int | None = field(default=None, kw_only=True)
     weighted: bool = field(default=False, kw_only=True)
+    then: Answer | None = field(default=None, kw_only=True)
     stats: Stats = field(repr=False, kw_only=True)
 
     @property

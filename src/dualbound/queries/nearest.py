@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -12,10 +13,11 @@ from dualbound.criterion import Criterion
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
-from dualbound.queries.answer import Answer, Stats, Status, Witness
-from dualbound.queries.replay import Refused, replayed
+from dualbound.queries.answer import Answer
+from dualbound.queries.answering import answered
+from dualbound.queries.then import refined, relayed, second_norm
 from dualbound.region import Box, Grid, Norm, norm_named
-from dualbound.search import Engine, Incumbent, Progress, automatic, relative_gap, search_all
+from dualbound.search import Engine, Incumbent, Progress, automatic, search_all
 
 DEFAULT_GAP = 1e-4
 
@@ -31,6 +33,7 @@ def nearest(
     mask: ArrayLike | None = None,
     levels: int | None = None,
     weights: ArrayLike | None = None,
+    then: str | Norm | None = None,
     gap: float = DEFAULT_GAP,
     engine: Engine | None = None,
     limits: Limits | None = None,
@@ -50,6 +53,9 @@ def nearest(
         levels: the witness must be on a grid: every input one of ``levels + 1`` values from end to
             end of the region; 255 for 8-bit images.
         weights: what a unit of change costs at each input; see the norms.
+        then: after ``"linf"``, the norm in which the nearest is wanted of all inputs as near as the
+            one found: ``"l1"``, ``"l2"`` or ``"l0"``, with the same weights. `Answer.then` has the
+            figures, `Answer.witness` is that input.
         gap: relative gap between value and bound that counts as proved.
         engine: how it is solved: `Columns` or `Milp`; chosen by the network when not given.
         limits: when to stop.
@@ -80,6 +86,7 @@ def nearest(
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
     engine = engine or automatic(problem)
+    second = None if then is None else second_norm(then, problem, engine)
 
     def tell(phase: str) -> None:
         if on_progress is not None:
@@ -89,34 +96,11 @@ def nearest(
     with Clock(limits).catching_ctrl_c() as clock:
         incumbent = Incumbent(clock, on_progress)
         unstable = search_all(engine, problem, incumbent, gap)
-    witness, note = _witness(problem, incumbent)
-    ended = "interrupted" if clock.interrupted else ""
-    note = "; ".join(part for part in (note, incumbent.note, ended) if part)
-    value = None if witness is None else witness.distance
-    if value is not None:
-        incumbent.check(value)
-    solver = engine.backend()
-    return Answer(
-        status=_status(witness, incumbent.bound, gap),
-        norm=problem.norm.name,
-        value=value,
-        bound=incumbent.bound if value is None else min(incumbent.bound, value),
-        gap=relative_gap(value, incumbent.bound),
-        witness=witness,
-        label_before=int(np.argmax(network(problem.center))),
-        note=note,
-        criterion=problem.criterion,
-        levels=levels,
-        weighted=problem.norm.weights is not None,
-        stats=Stats(
-            seconds=clock.seconds,
-            phases=dict(incumbent.seconds),
-            nodes=incumbent.nodes,
-            unstable=unstable,
-            engine=str(engine),
-            solver=f"{solver.name} {solver.version()}",
-        ),
-    )
+        answer = answered(problem, engine, incumbent, gap, unstable)
+        if second is not None:
+            again = Incumbent(clock.within(math.inf), relayed(on_progress, second))
+            answer = refined(problem, answer, second, engine, again, gap)
+    return answer
 
 
 def nearest_problem(
@@ -150,20 +134,3 @@ def nearest_problem(
     return NearestProblem(
         network, center, criterion.at(network(center)), norm_named(norm, weights), box, grid
     )
-
-
-def _witness(problem: NearestProblem, incumbent: Incumbent) -> tuple[Witness | None, str]:
-    if incumbent.x is None:
-        return None, ""
-    try:
-        return replayed(problem, incumbent.x), ""
-    except Refused as refused:
-        return None, f"the witness found failed its replay: {refused}"
-
-
-def _status(witness: Witness | None, bound: float, gap: float) -> Status:
-    if witness is not None:
-        open_gap = relative_gap(witness.distance, bound)
-        closed = open_gap is not None and open_gap <= gap * (1 + 1e-6) + 1e-12
-        return Status.OPTIMAL if closed else Status.FEASIBLE
-    return Status.INFEASIBLE if bound == np.inf else Status.UNKNOWN

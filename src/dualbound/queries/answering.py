@@ -1,0 +1,74 @@
+"""An answer out of what a search knows: its witness replayed, its bound checked against it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dualbound.attacks import NearestProblem
+from dualbound.queries.answer import Answer, Stats, Status, Witness
+from dualbound.queries.replay import Refused, replayed
+from dualbound.search import Engine, Incumbent, relative_gap
+
+
+def answered(
+    problem: NearestProblem, engine: Engine, incumbent: Incumbent, gap: float, unstable: int | None
+) -> Answer:
+    """The answer to a problem whose search has ended.
+
+    Args:
+        problem: what was asked.
+        engine: that searched.
+        incumbent: what it found and proved.
+        gap: relative gap that counts as closed.
+        unstable: see `Stats`.
+
+    Raises:
+        SoundnessError: the witness contradicts the proof.
+    """
+    clock = incumbent.clock
+    witness, note = _witness(problem, incumbent)
+    ended = "interrupted" if clock.interrupted else ""
+    note = "; ".join(part for part in (note, incumbent.note, ended) if part)
+    value = None if witness is None else witness.distance
+    if value is not None:
+        incumbent.check(value)
+    solver = engine.backend()
+    return Answer(
+        status=status_of(witness, incumbent.bound, gap),
+        norm=problem.norm.name,
+        value=value,
+        bound=incumbent.bound if value is None else min(incumbent.bound, value),
+        gap=relative_gap(value, incumbent.bound),
+        witness=witness,
+        label_before=int(np.argmax(problem.network(problem.center))),
+        note=note,
+        criterion=problem.criterion,
+        levels=None if problem.grid is None else problem.grid.levels,
+        weighted=problem.norm.weights is not None,
+        stats=Stats(
+            seconds=clock.seconds,
+            phases=dict(incumbent.seconds),
+            nodes=incumbent.nodes,
+            unstable=unstable,
+            engine=str(engine),
+            solver=f"{solver.name} {solver.version()}",
+        ),
+    )
+
+
+def status_of(witness: Witness | None, bound: float, gap: float) -> Status:
+    """How a search ended that has this witness and this bound."""
+    if witness is not None:
+        open_gap = relative_gap(witness.distance, bound)
+        closed = open_gap is not None and open_gap <= gap * (1 + 1e-6) + 1e-12
+        return Status.OPTIMAL if closed else Status.FEASIBLE
+    return Status.INFEASIBLE if bound == np.inf else Status.UNKNOWN
+
+
+def _witness(problem: NearestProblem, incumbent: Incumbent) -> tuple[Witness | None, str]:
+    if incumbent.x is None:
+        return None, ""
+    try:
+        return replayed(problem, incumbent.x), ""
+    except Refused as refused:
+        return None, f"the witness found failed its replay: {refused}"
