@@ -69,10 +69,6 @@ class TestRefusals:
             ({"neurons": LOGIT, "region": Box([0], [1])}, "bounds 1 inputs; the network reads 3"),
             ({"phases": [Neuron(1, 0)], "engine": Columns()}, "columns cannot do this: phases"),
             (
-                {"phases": [Neuron(1, 0)], "engine": Milp(solver="scip", formulation="indicator")},
-                "not asked about in the formulation indicator; use fischetti-jo",
-            ),
-            (
                 {"neurons": LOGIT, "region": BALL, "engine": Milp()},
                 "L2 ball is not a set of linear",
             ),

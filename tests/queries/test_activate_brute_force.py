@@ -177,6 +177,13 @@ def test_phases_and_slacks_as_in_the_papers(seed: int, formulation: str) -> None
     assert_true(case, case.asked(Milp(formulation=formulation)), gap=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(2000, 2008))
+def test_phases_by_indicators(seed: int) -> None:
+    pytest.importorskip("pyscipopt")
+    case = random_case(seed, phases=True)
+    assert_true(case, case.asked(Milp(solver="scip", formulation="indicator")), gap=1e-5)
+
+
 def test_the_cases_are_varied() -> None:
     cases = [random_case(seed) for seed in range(100)]
     for trait in (
