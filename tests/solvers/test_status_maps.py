@@ -18,6 +18,27 @@ from dualbound.solvers.xpress import SOLVED as XPRESS_SOLVED
 from dualbound.solvers.xpress import STOPPED as XPRESS_STOPPED
 
 
+def test_an_error_inside_scip_is_no_answer(monkeypatch):
+    pytest.importorskip("pyscipopt", reason="the solver scip is not installed")
+    from dualbound.solvers import scip
+
+    class Broken:
+        def __init__(self, model):
+            self._model = model
+
+        def __getattr__(self, name):
+            return getattr(self._model, name)
+
+        def optimizeNogil(self):  # noqa: N802  # its name in pyscipopt
+            raise Exception("SCIP: error in LP solver!")  # noqa: TRY002  # as it does
+
+    session = scip.Scip().open(one_integer())
+    monkeypatch.setattr(session, "_model", Broken(session._model))
+    solution = session.solve(Clock())
+    assert (solution.stop, solution.x, solution.bound) == (Stop.FAILED, None, None)
+    assert solution.message == "SCIP: error in LP solver!"
+
+
 def one_integer():
     builder = ProgramBuilder()
     builder.columns(["x"], lower=0, upper=9, cost=1, integer=True)

@@ -135,10 +135,8 @@ class _ScipSession(Session):
             return done
         self._set_limits(clock, cutoff, target, gap)
         self._add_start(start, cutoff)
-        self._run(Watch(clock, on_effort, cutoff))
-        return conclude(
-            self._raw(), self._program, self._cost, clock, cutoff, clock.seconds - began
-        )
+        raw = self._run(Watch(clock, on_effort, cutoff))
+        return conclude(raw, self._program, self._cost, clock, cutoff, clock.seconds - began)
 
     def _replace_cost(self, cost: Float[np.ndarray, " n"]) -> None:
         self._cost = cost
@@ -194,16 +192,21 @@ class _ScipSession(Session):
             variable = self._model.getSlackVarIndicator(constraint)
             self._model.setSolVal(point, variable, slack)
 
-    def _run(self, watch: Watch) -> None:
+    def _run(self, watch: Watch) -> Raw:
+        """Run SCIP; an error of its own, in its linear programs say, is an end without an answer."""
         self._events.watch = watch
         try:
             with watch.clock.catching_ctrl_c():
                 self._model.optimizeNogil()
+        except Exception as error:  # noqa: BLE001  # pyscipopt raises it bare
+            watch.raise_error()
+            return Raw(Stop.FAILED, message=str(error))
         finally:
             self._events.watch = None
         watch.raise_error()
         if self._model.getStatus() == "userinterrupt" and not watch.clock.expired:
             watch.clock.interrupt()
+        return self._raw()
 
     def _raw(self) -> Raw:
         model = self._model
