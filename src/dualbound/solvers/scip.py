@@ -193,7 +193,7 @@ class _ScipSession(Session):
             self._model.setSolVal(point, variable, slack)
 
     def _run(self, watch: Watch) -> Raw:
-        """Run SCIP; an error of its own, in its linear programs say, is an end without an answer."""
+        """Run SCIP; an error of its own, such as in a linear program, is an end without answer."""
         self._events.watch = watch
         try:
             with watch.clock.catching_ctrl_c():
