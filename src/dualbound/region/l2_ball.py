@@ -184,8 +184,9 @@ class L2Ball(Region):
             InvalidInput: always.
         """
         raise InvalidInput(
-            "An L2 ball is not a set of linear rows. Use `L2.distance_form`, whose cost is "
-            "quadratic, or ask over the box `Box(ball.lower, ball.upper)`."
+            "An L2 ball is not a set of linear rows, which a mixed-integer program needs: use the "
+            "engine columns where it can, or ask over the box around the ball, "
+            "`Box(ball.lower, ball.upper)`."
         )
 
     def project(self, points: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
