@@ -206,6 +206,13 @@ class TestLies:
         with pytest.raises(SoundnessError, match="has no points"):
             self.solved(np.inf, Stop.INFEASIBLE)
 
+    def test_a_bound_is_relaxed_by_what_a_solver_may_violate(self) -> None:
+        first = self.solved(None)
+        assert first.value is not None
+        close = first.value + 1e-3
+        answer = self.solved(-close)
+        assert close + 1e-6 * (1 + close) < answer.bound < close + 1e-4
+
     def test_a_solver_that_gives_up_leaves_what_is_known(self) -> None:
         answer = self.solved(None, Stop.FAILED)
         assert answer.status is Status.FEASIBLE
@@ -218,6 +225,36 @@ class TestLies:
         answer = activate(net, LOGIT)
         assert (answer.status, answer.value, answer.x) == (Status.UNKNOWN, None, None)
         assert "failed its replay: an output by onnxruntime" in answer.note
+
+
+class TestPhases:
+    NET = Network.dense([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+
+    @pytest.mark.parametrize("formulation", ["bigm", "fischetti-jo"])
+    @pytest.mark.parametrize(
+        ("low", "high", "worth", "value"),
+        [
+            (0.0, 0.0, 1.0, 1.0),  # exactly 0 is both, and counts as suits
+            (0.0, 0.0, -1.0, 0.0),
+            (0.0, 1.0, 1.0, 1.0),
+            (-1.0, 0.0, -1.0, 0.0),
+            (-1.0, 1.0, 1.0, 1.0),
+            (-1.0, 1.0, -1.0, 0.0),
+            (0.5, 1.0, 1.0, 0.0),
+            (-1.0, -0.5, -1.0, -1.0),
+        ],
+    )
+    def test_of_one_neuron(
+        self, low: float, high: float, worth: float, value: float, formulation: str
+    ) -> None:
+        answer = activate(
+            self.NET,
+            phases={Neuron(1, 0): worth},
+            region=Box([low], [high]),
+            engine=Milp(formulation=formulation),
+        )
+        assert (answer.status, answer.value) == (Status.OPTIMAL, value)
+        assert answer.bound == pytest.approx(value, abs=1e-4)
 
 
 def test_a_box_of_one_point() -> None:
