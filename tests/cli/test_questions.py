@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cli.conftest import Cli
-from cli.test_errors import refused
+from cli.test_errors import _interrupted, refused
 from dualbound import queries
 
 ANSWER_KEYS = {
@@ -197,3 +197,16 @@ def test_unwritable_files_are_refused_before_the_search(
     for command in (activate(tiny, "-n", 0), activate(tiny, "--all"), perfect(tiny)):
         place = tmp_path / "nowhere" / "a.png"
         refused(cli, *command, "--save-image", place, message="cannot be written")
+
+
+def test_ctrl_c_keeps_what_is_known_of_every_neuron() -> None:
+    code, out, err = _interrupted(
+        *("activate", "dnn5", "-l", "logits", "--all", "--time-limit", "1", "--json"),
+        once_seen="[1-7] of 10",
+    )
+    answer = json.loads(out)
+    assert code == 3
+    assert answer["status"] == "feasible"
+    assert 1 <= len(answer["neurons"]) < 10
+    assert all(one["value"] < one["bound"] for one in answer["neurons"])
+    assert "Traceback" not in err
