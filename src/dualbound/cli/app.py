@@ -110,7 +110,7 @@ for command, lines in (
             "dualbound nearest model.onnx digit.png -t 3 --freeze logo.png --cap caps.csv",
             "dualbound nearest model.onnx digit.png -t 3 --witness found.npy",
             "dualbound nearest dnn1 sample:0 -t 2 --solver scip --formulation indicator",
-            "dualbound nearest dnn1 sample:0 -t 2 --solver-option presolve=off",
+            "dualbound nearest dnn1 x.npy -t 2 --solver highs --solver-option presolve=off",
         ],
     ),
     (
