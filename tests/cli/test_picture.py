@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +84,16 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
         save_picture(tmp_path / "a.doc", np.zeros(4), answered(np.ones(4)))
     with pytest.raises(OutputError, match="cannot be written"):
         save_picture(tmp_path / "no" / "a.png", np.zeros(4), answered(np.ones(4)))
+
+
+def test_a_count_is_drawn_as_a_count(tmp_path: Path) -> None:
+    answer = replace(answered(np.ones((4, 4))), norm="l0", value=3.0, bound=2.0)
+    save_picture(tmp_path / "a.svg", np.zeros((4, 4)), answer)
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "L0 distance 3 " in drawn
+    assert "no change of fewer than 2 inputs reaches" in drawn
+    weighted = replace(answer, weighted=True, bound=2.55556)
+    save_picture(tmp_path / "a.svg", np.zeros((4, 4)), weighted)
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "weighted L0 distance 3.0000" in drawn
+    assert "nothing closer than 2.5555 reaches" in drawn

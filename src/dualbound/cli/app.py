@@ -119,6 +119,7 @@ for command, lines in (
             "dualbound bounds dnn1",
             "dualbound bounds dnn1 --method lp",
             "dualbound bounds dnn1 sample:0 --norm linf --radius 0.02 --method milp",
+            "dualbound bounds dnn1 sample:0 --norm l2 --radius 0.5 --method exact",
         ],
     ),
     (
