@@ -360,6 +360,77 @@ def nearest_distance(
     return best
 
 
+class CellDistance(NamedTuple):
+    """A pattern and its nearest input.
+
+    Attributes:
+        pattern: of all rectifiers, ones and zeros; zero where a neuron is zero on the whole cell.
+        distance: of the nearest input of the closed cell that gets its wish; infinity if none does.
+        depth: how far inside the cell and the wish an input can be, all rows that are not constant
+            scaled to a largest coefficient of 1.
+    """
+
+    pattern: tuple[int, ...]
+    distance: float
+    depth: float
+
+
+def nearest_of_each_cell(
+    tiny: Tiny,
+    center: np.ndarray,
+    wish: Wish,
+    norm: str,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> list[CellDistance]:
+    """Every pattern on which some input gets its wish, the nearest first."""
+    plain = Lift(Allowed(lower, upper))
+    prices = np.ones(tiny.inputs) if weights is None else weights
+    within = {"l1": _within_l1, "l2": _within_l2, "linf": _within_linf}[norm]
+    wanted, limit = wish.rows(tiny.outputs)
+    found: dict[tuple[int, ...], CellDistance] = {}
+    for piece in pieces(tiny, plain):
+        name: list[int] = []
+        rows, sides = [], []
+        for layer, ((weight, bias), active) in enumerate(
+            zip(piece.maps, piece.active, strict=True)
+        ):
+            for row, constant, on in zip(weight, bias, active, strict=True):
+                if not tiny.rectified(layer):
+                    continue
+                sign = 1.0 if on else -1.0
+                rows.append(-sign * row)
+                sides.append(sign * constant)
+                fixed = np.all(np.abs(row[lower < upper]) <= 1e-12)
+                name.append(int(on and not (fixed and abs(constant + row @ lower) <= 1e-12)))
+        weight, bias = piece.outputs()
+        left = np.vstack([*rows, wanted @ weight])
+        right = np.concatenate([sides, limit - wanted @ bias])
+        if tuple(name) in found:
+            continue
+        distance = within(center, left, right, lower, upper, prices)
+        if distance < np.inf:
+            depth = _depth(left, right, lower, upper)
+            found[tuple(name)] = CellDistance(tuple(name), distance, depth)
+    return sorted(found.values(), key=lambda cell: cell.distance)
+
+
+def _depth(left: np.ndarray, right: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    """The largest ``t`` with ``left·x + t <= right`` in a box, constant rows without ``t``."""
+    size = np.abs(left[:, lower < upper]).max(axis=1, initial=0.0)
+    moves = size > 1e-12
+    scale = np.where(moves, size, 1.0)
+    solved = linprog(
+        np.append(np.zeros(len(lower)), -1.0),
+        A_ub=np.hstack([left / scale[:, None], moves[:, None].astype(float)]),
+        b_ub=right / scale,
+        bounds=[*zip(lower, upper, strict=True), (None, 1e3)],
+        method="highs",
+    )
+    return -np.inf if solved.status == 2 else -float(solved.fun)
+
+
 def _within_l1(
     center: np.ndarray,
     left: np.ndarray,

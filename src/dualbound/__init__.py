@@ -26,6 +26,7 @@ from dualbound.queries import (
     bounds,
     classify,
     nearest,
+    nearest_several,
     perfect,
 )
 from dualbound.queries.models import load
@@ -78,5 +79,6 @@ __all__ = [
     "load",
     "load_image",
     "nearest",
+    "nearest_several",
     "perfect",
 ]

@@ -186,6 +186,35 @@ class Linearised:
         return home + far * (x - home)
 
 
+def neighbour(
+    problem: NearestProblem, x: Float[np.ndarray, " n"], solver: Solver, clock: Clock, count: int
+) -> PatternOptimum | None:
+    """The closest point of the patterns next to that of a point, if any of them counts.
+
+    Args:
+        problem: what is asked.
+        x: the point.
+        solver: of the programs.
+        clock: when to stop.
+        count: how many neurons are flipped, one at a time: those closest to it.
+    """
+    pattern, values = pattern_at(problem.network, x), problem.network.values(x[None])
+    sizes = [
+        (abs(float(value)), relu.name, j)
+        for relu in problem.network.relus
+        for j, value in enumerate(values[relu.reads[0]][0])
+    ]
+    best: PatternOptimum | None = None
+    for _, name, neuron in sorted(sizes)[:count]:
+        if clock.expired:
+            break
+        below = np.inf if best is None else best.distance
+        found = polish(problem, flipped(pattern, name, neuron), solver, clock, below)
+        if found is not None and found.distance < below:
+            best = found
+    return best
+
+
 def as_found(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> PatternOptimum:
     """A point that was never polished."""
     return PatternOptimum(x, float(problem.distance(x)), ())
@@ -203,6 +232,8 @@ def polish(
     A solver answers within its tolerance, and float32 rounds; a point that misses by it is pushed
     inside by solving again with the criterion tightened tenfold.
     """
+    if problem.has_listed(pattern):
+        return None
     for inside in (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1):
         found = closest_on_pattern(problem, pattern, solver, clock, inside=inside, below=below)
         if found is None or problem.reached(found.x):

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
+from dualbound.attacks.cells import ZERO
 from dualbound.attacks.problem import NearestProblem
 from dualbound.attacks.projection import project_to_rows
 from dualbound.errors import SolverFailed
@@ -65,6 +66,7 @@ class _Rows:
         goals: how many are the criterion's.
         neurons: of the others.
         moving: which are not constant in the box.
+        strict: whether a point must be well inside the pattern, and not only reach the criterion.
     """
 
     matrix: Float[np.ndarray, "m n"]
@@ -72,6 +74,7 @@ class _Rows:
     goals: int
     neurons: list[tuple[str, int]]
     moving: Bool[np.ndarray, " m"]
+    strict: bool = False
 
     def inside(self, least: float) -> _Rows:
         """The same with the criterion to be exceeded; missed, where ``least`` is negative.
@@ -81,7 +84,8 @@ class _Rows:
         """
         shifted = np.arange(len(self.offset)) < self.goals
         if least > 0:
-            shifted = self.moving & (shifted | ~self.moving[: self.goals].all())
+            strict = self.strict or not self.moving[: self.goals].all()
+            shifted = self.moving & (shifted | strict)
         return replace(self, offset=self.offset - least * shifted)
 
 
@@ -183,6 +187,36 @@ def excluded_on_pattern(
     return False, problem.tidied(form.offset + form.transform @ solution.x[: len(form.cost)])
 
 
+def is_thin(problem: NearestProblem, pattern: Pattern, solver: Solver, clock: Clock) -> bool:
+    """Whether no input is inside a pattern and the criterion by more than `TOLERANCE`.
+
+    Args:
+        problem: what is asked.
+        pattern: on which the network is affine.
+        solver: of a linear program.
+        clock: when to stop.
+
+    **Trusts** the solver's dual bound, or its verdict that a linear program has no solution.
+    """
+    rows = _rows(problem, pattern, None)
+    if rows is None:
+        return False
+    order = np.argsort(~rows.moving, kind="stable")
+    all_of_them = replace(
+        rows,
+        matrix=rows.matrix[order],
+        offset=rows.offset[order],
+        goals=int(rows.moving.sum()),
+        moving=rows.moving[order],
+    )
+    program = _program(problem.box.linear_form(), all_of_them, margin=True)
+    solution = _solved(program, solver, clock)
+    if solution is None:
+        return False
+    depth = np.inf if solution.bound is None else -solution.bound
+    return solution.stop is Stop.INFEASIBLE or depth <= TOLERANCE
+
+
 def _rows(
     problem: NearestProblem, pattern: Pattern | None, linearised_at: Pattern | None
 ) -> _Rows | None:
@@ -205,9 +239,17 @@ def _rows(
     if not (np.isfinite(matrix).all() and np.isfinite(offset).all()):
         return None
     largest = np.abs(matrix).max(axis=1)
-    scale = np.where(largest > 0, largest, 1.0)
-    moving = np.any(matrix[:, problem.box.lower < problem.box.upper] != 0, axis=1)
-    return _Rows(matrix / scale[:, None], offset / scale, len(a), neurons, moving)
+    scale = np.where(largest > ZERO, largest, 1.0)
+    free = problem.box.lower < problem.box.upper
+    moving = np.abs(matrix[:, free]).max(axis=1, initial=0.0) > ZERO
+    return _Rows(
+        matrix=matrix / scale[:, None],
+        offset=offset / scale,
+        goals=len(a),
+        neurons=neurons,
+        moving=moving,
+        strict=problem.listed is not None,
+    )
 
 
 def _projected(

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.attacks.cells import cell_at, key_of, named
 from dualbound.criterion import Criterion
 from dualbound.network import Network, replay
+from dualbound.network.graph import Pattern
 from dualbound.region import L0, L1, L2, Box, Grid, Norm
 
 FLOAT32_ROUNDING = 2e-5
@@ -45,6 +47,8 @@ class NearestProblem:
         norm: how distances are measured.
         box: where the point must lie, caps and masks included.
         grid: of which it must be a point, if any.
+        listed: keys of activation patterns that do not count: a point must be inside the cell of
+            another, see `cells`. None where patterns do not matter.
     """
 
     network: Network
@@ -53,6 +57,7 @@ class NearestProblem:
     norm: Norm
     box: Box
     grid: Grid | None = None
+    listed: frozenset[bytes] | None = None
 
     def distance(self, x: Float[np.ndarray, "*b n"]) -> np.ndarray:
         """From the centre."""
@@ -73,6 +78,11 @@ class NearestProblem:
     def is_integral(self) -> bool:
         """Whether the nearest point of one activation pattern takes integers to find."""
         return self.grid is not None or isinstance(self.norm, L0)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every point of a pattern that reaches the criterion will do, and no integers."""
+        return self.listed is None and not self.is_integral
 
     @property
     def continuous(self) -> NearestProblem:
@@ -127,9 +137,26 @@ class NearestProblem:
         count = np.floor(radius**power / step - HAIR / 2) + 1
         return max(radius, float((count * step) ** (1 / power)))
 
+    def counts(self, x: Float[np.ndarray, " n"]) -> bool:
+        """Whether the point is inside a cell that is not listed."""
+        if self.listed is None:
+            return True
+        cell = cell_at(self.network, self.box, x)
+        return cell is not None and key_of(cell) not in self.listed
+
+    def has_listed(self, pattern: Pattern) -> bool:
+        """Whether an activation pattern is listed."""
+        if not self.listed:
+            return False
+        return key_of(named(self.network, self.box, pattern)) in self.listed
+
     def reached(self, x: Float[np.ndarray, " n"]) -> bool:
-        """Whether ``x`` is on the grid and every evaluation says that it reaches the criterion."""
-        return (self.grid is None or bool(self.grid.contains(x).all())) and all(
-            self.criterion.reached(found.outputs, rounding=found.rounding)
-            for found in self.evaluations(x)
+        """Whether ``x`` is on the grid, counts, and reaches the criterion in every evaluation."""
+        return (
+            (self.grid is None or bool(self.grid.contains(x).all()))
+            and self.counts(x)
+            and all(
+                self.criterion.reached(found.outputs, rounding=found.rounding)
+                for found in self.evaluations(x)
+            )
         )

@@ -9,6 +9,7 @@ from dualbound.queries.nearest import nearest
 from dualbound.queries.neurons import Neuron, layer_node
 from dualbound.queries.perfect import perfect
 from dualbound.queries.replay import Refused, replayed
+from dualbound.queries.several import nearest_several
 
 __all__ = [
     "Activation",
@@ -26,6 +27,7 @@ __all__ = [
     "classify",
     "layer_node",
     "nearest",
+    "nearest_several",
     "perfect",
     "replayed",
 ]

@@ -25,14 +25,16 @@ def replayed(problem: NearestProblem, x: Float[np.ndarray, " n"]) -> Witness:
 
     Raises:
         Refused: the point leaves the box (caps and masks included, no tolerance) or the grid, does
-            not reach the criterion in float64 (no tolerance), or is labelled otherwise by
-            onnxruntime.
+            not reach the criterion in float64 (no tolerance), is labelled otherwise by
+            onnxruntime, or has a pattern that does not count.
     """
     outside = float(problem.box.violation(x[None])[0])
     if not outside == 0.0:
         raise Refused(f"the point leaves the allowed box by {outside:.3g}")
     if problem.grid is not None and not problem.grid.contains(x).all():
         raise Refused(f"the point is not on the grid of {problem.grid.levels} levels")
+    if not problem.counts(x):
+        raise Refused("the point's activation pattern is one of those listed before")
     criterion, runtimes = problem.criterion, []
     evaluations = problem.evaluations(x)
     for found in evaluations:

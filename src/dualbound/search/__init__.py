@@ -5,15 +5,17 @@ from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 from dualbound.search.milp import Milp
-from dualbound.search.several import search_all
+from dualbound.search.several import Part, parts_of, search_all
 
 __all__ = [
     "Columns",
     "Engine",
     "Incumbent",
     "Milp",
+    "Part",
     "Progress",
     "automatic",
+    "parts_of",
     "relative_gap",
     "search_all",
 ]

@@ -8,7 +8,7 @@ what is proved for its alternatives, each of which therefore keeps a bound of it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +22,11 @@ from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 
 
 def search_all(
-    engine: Engine, problem: NearestProblem, incumbent: Incumbent, gap: float
+    engine: Engine,
+    problem: NearestProblem,
+    incumbent: Incumbent,
+    gap: float,
+    parts: Sequence[Part] | None = None,
 ) -> int | None:
     """Search every alternative of a problem's criterion until the gap of their union is closed.
 
@@ -31,29 +35,45 @@ def search_all(
         problem: what is asked.
         incumbent: of the union; see `Engine.search`.
         gap: relative gap that counts as closed.
+        parts: the alternatives, with what an earlier search has proved of each and found for it;
+            they learn what this one does.
 
     Returns:
         How many neurons were unstable when a proof began, at most; None if none did.
 
     **Trusts** what the engine trusts.
     """
-    alternatives = problem.criterion.alternatives(problem.network.output_size)
-    parts = [_Part(replace(problem, criterion=one)) for one in alternatives]
+    parts = parts_of(problem) if parts is None else list(parts)
+    if min(part.bound for part in parts) == np.inf:
+        incumbent.prove(np.inf)
+        return None
     if len(parts) == 1:
-        return engine.search(parts[0].problem, incumbent, gap)
+        part = parts[0]
+        incumbent.prove(part.bound)
+        unstable = engine.search(part.problem, incumbent, gap)
+        part.bound = incumbent.bound
+        return unstable
     run = _Several(engine, problem, incumbent, gap, parts)
     run.search()
     incumbent.enter("done")
     return run.unstable
 
 
+def parts_of(problem: NearestProblem) -> list[Part]:
+    """The alternatives of a problem's criterion, of which nothing is known yet."""
+    alternatives = problem.criterion.alternatives(problem.network.output_size)
+    return [Part(replace(problem, criterion=one)) for one in alternatives]
+
+
 @dataclass
-class _Part:
+class Part:
     """One alternative.
 
     Attributes:
         problem: with this alternative as its criterion.
         bound: proved for it alone.
+        x: the best witness seen of it, or None.
+        value: its distance, or infinity.
         most: upper bound of its slack over the last ball that CROWN looked at.
         tried: the cutoff under which a search of it ended by itself, whatever it left open; None
             if none did.
@@ -61,6 +81,8 @@ class _Part:
 
     problem: NearestProblem
     bound: float = 0.0
+    x: Float[np.ndarray, " n"] | None = None
+    value: float = np.inf
     most: float = np.inf
     tried: float | None = None
 
@@ -77,7 +99,7 @@ class _Several:
     problem: NearestProblem
     incumbent: Incumbent
     gap: float
-    parts: list[_Part]
+    parts: list[Part]
     unstable: int | None = field(default=None, init=False)
 
     def search(self) -> None:
@@ -103,7 +125,7 @@ class _Several:
         known, furthest = self.incumbent, self._run_of(self.problem, 0.0).furthest
         nearest = self.problem.norm.reach(self.problem.center, self.problem.box)[0]
         for part in self.parts:
-            part.bound = nearest
+            part.bound = max(part.bound, nearest)
         low = radius = max(nearest, furthest / 1024)
         while radius < furthest and not known.clock.expired and self._exclude(radius):
             low = max(low, known.bound)
@@ -133,25 +155,25 @@ class _Several:
         self._raise()
         return excluded
 
-    def _open(self) -> list[_Part]:
+    def _open(self) -> list[Part]:
         """What is not closed, the most promising first."""
         x = self.incumbent.x
         outputs = None if x is None else self.problem.network(x)
 
-        def promise(part: _Part) -> tuple[bool, float, float]:
+        def promise(part: Part) -> tuple[bool, float, float]:
             reached = outputs is not None and part.problem.criterion.reached(outputs)
             return not reached, part.bound, -part.most
 
         return sorted(filter(self._is_open, self.parts), key=promise)
 
-    def _is_open(self, part: _Part) -> bool:
+    def _is_open(self, part: Part) -> bool:
         return (
             not self._run_of(part.problem, part.bound).finished
             and part.bound < np.inf
             and (part.tried is None or self.incumbent.value < part.tried)
         )
 
-    def _open_one(self, part: _Part, seconds: float) -> None:
+    def _open_one(self, part: Part, seconds: float) -> None:
         """Search one alternative for some seconds, under the cutoff of all."""
         known = self.incumbent
         clock = known.clock.within(seconds)
@@ -181,6 +203,8 @@ class _Several:
         for part in self.parts:
             if part.problem.criterion.reached(outputs):
                 self._view(part.bound).check(value)
+                if value < part.value:
+                    part.x, part.value = x, value
         self.incumbent.improve(x, value)
 
     def _raise(self) -> None:
@@ -200,7 +224,7 @@ class _Several:
     def _run_of(self, problem: NearestProblem, bound: float) -> NearestRun:
         return NearestRun(problem, self._view(bound), self.gap, self.engine.backend(), None)
 
-    def _relay(self, part: _Part) -> Callable[[Progress], None] | None:
+    def _relay(self, part: Part) -> Callable[[Progress], None] | None:
         """What a search of one alternative tells, in figures of the union."""
         known, tell = self.incumbent, self.incumbent.on_progress
         if tell is None:

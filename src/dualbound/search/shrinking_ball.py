@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dualbound.attacks import excluded_on_pattern, polish
-from dualbound.network.graph import pattern_at
+from dualbound.attacks import excluded_on_pattern, is_thin, key_of, polish
+from dualbound.network.graph import Pattern, pattern_at
 from dualbound.phases import Chain, Room, room_of
 from dualbound.phases.tree import PhaseTree
-from dualbound.region import L2
 from dualbound.search.engine import NearestRun
 
 DOUBT = 200
@@ -25,8 +24,6 @@ GROWTH = 1.5
 
 POLISHED = 1.0
 """For every node, how many optima of relaxations that are no witnesses yet may be polished."""
-
-LEFT_OPEN = "what is left open could neither be excluded nor turned into a nearer witness: "
 
 
 @dataclass
@@ -43,7 +40,7 @@ class ShrinkingBall(NearestRun):
 
     def __post_init__(self) -> None:
         self._reference = self.problem.box.project(self.problem.center[None])[0]
-        self._patterns: set[bytes] = set()
+        self._patterns = set(self.problem.listed or ())
         self._polished = 0
         self._again = False
         self._told = 0.0
@@ -66,10 +63,9 @@ class ShrinkingBall(NearestRun):
             tree.shrink(self._room(self.radius))
             proved = self._let_grow(tree, self.radius)
         if not proved and not self.finished and not self.incumbent.clock.expired:
-            self.incumbent.note = LEFT_OPEN + (
-                "in L2, what lies between the levels of a grid is not decided"
-                if self.problem.grid is not None and isinstance(self.problem.norm, L2)
-                else "there the criterion is reached or missed by about as much as rounding"
+            self.incumbent.note = (
+                "what is left open could neither be excluded nor turned into a nearer witness: "
+                "there the criterion is reached or missed by about as much as rounding"
             )
 
     def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
@@ -89,7 +85,7 @@ class ShrinkingBall(NearestRun):
             self._room(radius),
             self.incumbent.clock,
             on_point=self._try,
-            on_leaf=self._decide if self.problem.is_integral else None,
+            on_leaf=None if self.problem.is_plain else self._decide,
             on_node=self._tell,
             threads=threads,
         )
@@ -115,11 +111,11 @@ class ShrinkingBall(NearestRun):
         x = problem.box.project((self._reference + move)[None])[0]
         before, better = self.incumbent.value, False
         reached = float(problem.criterion.slack(problem.network(x))) >= 0
-        if reached and not problem.is_integral:
+        if reached and not problem.is_integral and problem.counts(x):
             better = self.take(x)
         elif self._polished <= POLISHED * (self.incumbent.nodes + self._tree.nodes):
             pattern = pattern_at(problem.network, x)
-            key = b"".join(np.packbits(active).tobytes() for active in pattern.values())
+            key = key_of(pattern)
             if key not in self._patterns:
                 self._patterns.add(key)
                 self._polished += 1
@@ -134,11 +130,13 @@ class ShrinkingBall(NearestRun):
             self._tree.shrink(self._room(min(self._limit, self.radius)))
 
     def _decide(self, active: Bool[np.ndarray, " h"]) -> bool:
-        """Whether one whole pattern is excluded, integers and all; else it may hold a witness."""
+        """Whether one whole pattern is listed or excluded; else it may hold a witness."""
         sizes = np.cumsum([relu.size for relu in self.problem.network.relus])
         parts = np.split(active[: sizes[-1]] if len(sizes) else active[:0], sizes[:-1])
         relus = self.problem.network.relus
         pattern = {relu.name: on for relu, on in zip(relus, parts, strict=False)}
+        if self.problem.listed is not None:
+            return self._does_not_count(pattern)
         radius = min(self._limit, self.radius)
         excluded, x = excluded_on_pattern(
             self.problem, pattern, radius, self.solver, self.incumbent.clock
@@ -146,6 +144,18 @@ class ShrinkingBall(NearestRun):
         if x is not None and self.take(x):
             self._tree.shrink(self._room(min(self._limit, self.radius)))
         return excluded
+
+    def _does_not_count(self, pattern: Pattern) -> bool:
+        """Whether a pattern is listed, or a face of others; else it may hold a witness."""
+        problem, known = self.problem, self.incumbent
+        if problem.has_listed(pattern):
+            return True
+        found = polish(problem, pattern, self.solver, known.clock, known.value)
+        if found is None:
+            return not known.clock.expired and is_thin(problem, pattern, self.solver, known.clock)
+        if found.distance < known.value and self.take(found.x):
+            self._tree.shrink(self._room(min(self._limit, self.radius)))
+        return False
 
     def _tell(self) -> None:
         if self.incumbent.clock.seconds > self._told + 1.0:
