@@ -263,3 +263,11 @@ def test_a_box_of_one_point() -> None:
         answer = activate(NET, neuron, Box(x, x))
         assert answer.status is Status.OPTIMAL
         np.testing.assert_array_equal(answer.x, x)
+
+
+@pytest.mark.parametrize("kind", [L0Ball, L1Ball])
+def test_phases_over_a_ball_of_one_point(kind: type[L0Ball | L1Ball]) -> None:
+    region = kind(np.array([0.3, 0.0]), 0.0, Box(0, 1).sized(2))
+    net = Network.dense([[[1.0, 0.0], [-1.0, 0.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
+    answer = activate(net, phases=Neuron(1, 1), region=region)
+    assert (answer.status, answer.value, answer.bound) == (Status.OPTIMAL, 1.0, 1.0)

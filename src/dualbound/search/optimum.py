@@ -441,7 +441,7 @@ def _take(
         pattern = {}
         for relu in objective.network.relus:
             binaries = encoding.layers[relu.name].binaries
-            one = v[np.maximum(binaries, 0)] > 0.5
+            one = np.append(v, 0.0)[binaries] > 0.5
             stable = bounds.lower[relu.reads[0]] >= 0
             pattern[relu.name] = np.where(binaries < 0, stable, one == active_is_one)
         for margin in MARGINS:
