@@ -86,6 +86,7 @@ def nearest(
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
     engine = engine or automatic(problem)
+    engine.check(problem)
     second = None if then is None else second_norm(then, problem, engine)
 
     def tell(phase: str) -> None:

@@ -68,7 +68,8 @@ class Columns(Engine):
     def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
         """See `Engine.search`.
 
-        **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
+        **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing, but
+        in L0 and on a grid with the verdict that a program at a leaf of the tree has no solution.
         """
         chain = _chain(problem)
         if chain is None:

@@ -14,10 +14,13 @@ from dualbound.attacks import Linearised, NearestProblem
 from dualbound.bounds import Bounds, crown
 from dualbound.bounds.crown import maximum
 from dualbound.bounds.layer_bounds import rounding
-from dualbound.limits import Clock
+from dualbound.limits import Clock, Limits
 from dualbound.region import Region
 from dualbound.search.incumbent import Incumbent
 from dualbound.solvers import Solver
+
+GRACE = 1.0
+"""Seconds in which a point that came with the end of the time may still be polished."""
 
 
 class Engine(ABC):
@@ -41,6 +44,14 @@ class Engine(ABC):
     @abstractmethod
     def without_attack(self) -> Engine:
         """The same for a question that has a witness already."""
+
+    def check(self, problem: NearestProblem) -> None:  # noqa: B027  # most take everything
+        """Refuse what cannot be asked of this engine, before any work is done.
+
+        Raises:
+            InvalidInput: the network, or the norm, is not for this engine.
+            SolverError: its solver cannot do what the question needs.
+        """
 
     def prepare(self, tell: Callable[[str], None]) -> None:  # noqa: B027  # most need nothing
         """Do what is needed once on a machine, before the clock starts; ``tell`` hears what."""
@@ -117,7 +128,7 @@ class NearestRun:
         """Polish a point and walk down from it; whether the incumbent got better."""
         known, problem = self.incumbent, self.problem
         x = problem.box.project(x[None])[0]
-        clock = Clock() if known.clock.expired else known.clock
+        clock = Clock(Limits(GRACE)) if known.clock.expired else known.clock
         found = (self.attack or Linearised()).descend(problem, x, self.solver, clock)
         better = found is not None and known.improve(found.x, found.distance)
         x = problem.tidied(x)

@@ -84,13 +84,16 @@ class Milp(Engine):
         """The solver chosen."""
         return solver_named(self.solver)
 
+    def check(self, problem: NearestProblem) -> None:
+        """See `Engine.check`: an L2 distance is a quadratic objective."""
+        if isinstance(problem.norm, L2):
+            demand(self.backend(), frozenset({Can.QUADRATIC}))
+
     def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
         """See `Engine.search`.
 
         **Trusts** the solver's verdict that a program has no solution, within its tolerances.
         """
-        if isinstance(problem.norm, L2):
-            demand(self.backend(), frozenset({Can.QUADRATIC}))
         # Witnesses are looked for with the help of multipliers.
         finder = self.backend() if Can.DUALS in self.backend().can else Highs()
         run = _Run(problem, incumbent, gap, finder, self.attack, self)

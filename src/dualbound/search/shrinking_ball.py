@@ -11,6 +11,7 @@ from dualbound.attacks import excluded_on_pattern, is_thin, key_of, polish
 from dualbound.network.graph import Pattern, pattern_at
 from dualbound.phases import Chain, Room, room_of
 from dualbound.phases.tree import PhaseTree
+from dualbound.region import L2
 from dualbound.search.engine import NearestRun
 
 DOUBT = 200
@@ -24,6 +25,8 @@ GROWTH = 1.5
 
 POLISHED = 1.0
 """For every node, how many optima of relaxations that are no witnesses yet may be polished."""
+
+LEFT_OPEN = "what is left open could neither be excluded nor turned into a nearer witness: "
 
 
 @dataclass
@@ -63,9 +66,10 @@ class ShrinkingBall(NearestRun):
             tree.shrink(self._room(self.radius))
             proved = self._let_grow(tree, self.radius)
         if not proved and not self.finished and not self.incumbent.clock.expired:
-            self.incumbent.note = (
-                "what is left open could neither be excluded nor turned into a nearer witness: "
-                "there the criterion is reached or missed by about as much as rounding"
+            self.incumbent.note = LEFT_OPEN + (
+                "in L2, what lies between the levels of a grid is not decided"
+                if self.problem.grid is not None and isinstance(self.problem.norm, L2)
+                else "there the criterion is reached or missed by about as much as rounding"
             )
 
     def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
