@@ -1,7 +1,7 @@
 """Two solvers on the same real questions, in every norm: do they agree?
 
 First correctly classified sample images of `dnn1`, `dnn2` and `dnn3`, the network's own runner-up
-as target, ratio 1.2, gap 1e-5: twenty questions in each of L0, L1, L2 and L-infinity. *Ours* is the
+as target, ratio 1.2, gap 1e-5: 27 questions in each of L0, L1, L2 and L-infinity. *Ours* is the
 engine columns, which trusts no solver in L1, L2 and L-infinity. *Theirs* is SCIP: the margin inside
 the witness's ball, and in L2 the squared distance, a quadratic objective. Each answer is replayed;
 proved values must agree to 1e-4, and no bound may exceed the other's value.
@@ -25,7 +25,7 @@ from nearest import instances
 
 FIELDS = ("network", "image", "target", "norm", "who", "status", "value", "bound", "seconds")
 NORMS = ("l1", "linf", "l0", "l2")
-IMAGES = {"dnn1": 14, "dnn2": 2, "dnn3": 4}
+IMAGES = {"dnn1": 21, "dnn2": 2, "dnn3": 4}
 GAP, AGREED = 1e-5, 1e-4
 
 
@@ -33,16 +33,19 @@ def ways() -> dict[str, Engine]:
     return {"ours": Columns(threads=1), "scip": Milp(solver="scip")}
 
 
-def questions() -> Iterator[tuple[str, int, np.ndarray, int, str]]:
-    for name, count in IMAGES.items():
+def questions(
+    networks: list[str], norms: list[str]
+) -> Iterator[tuple[str, int, np.ndarray, int, str]]:
+    for name in networks:
+        count = IMAGES[name]
         network = dualbound.load(name)
         for image, x, _ in instances(network, count):
             target = int(np.argsort(network(x.reshape(-1)))[-2])
-            for norm in NORMS:
+            for norm in norms:
                 yield name, image, x, target, norm
 
 
-def ask(file: Path, limit: float) -> None:
+def ask(file: Path, limit: float, networks: list[str], norms: list[str]) -> None:
     done: set[tuple[str, ...]] = set()
     if file.exists():
         with file.open(newline="") as old:
@@ -50,7 +53,7 @@ def ask(file: Path, limit: float) -> None:
     else:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(",".join(FIELDS) + "\n")
-    for name, image, x, target, norm in questions():
+    for name, image, x, target, norm in questions(networks, norms):
         for who, engine in ways().items():
             if (name, str(image), norm, who) in done:
                 continue
@@ -117,11 +120,13 @@ def _crossed(one: dict[str, str], other: dict[str, str]) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", nargs="+", default=list(IMAGES), choices=list(IMAGES))
+    parser.add_argument("--norms", nargs="+", default=list(NORMS), choices=list(NORMS))
     parser.add_argument("--limit", type=float, default=300.0)
     parser.add_argument("--out", type=Path, default=Path("out/agreement.csv"))
     chosen = parser.parse_args()
     print(f"dualbound {dualbound.__version__}, SCIP {dualbound.Scip().version()}")
-    ask(chosen.out, chosen.limit)
+    ask(chosen.out, chosen.limit, chosen.networks, chosen.norms)
     report(chosen.out)
 
 
