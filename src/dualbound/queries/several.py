@@ -107,6 +107,7 @@ def nearest_several(
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
     engine = engine or automatic(problem)
+    engine.check(problem)
     check(problem, count, distinct, engine)
 
     def tell(phase: str) -> None:

@@ -19,8 +19,9 @@ from dualbound.attacks import Linearised, NearestProblem
 from dualbound.errors import InvalidInput
 from dualbound.queries.answer import Answer, Status
 from dualbound.queries.answering import answered, status_of
-from dualbound.region import L2, Box, LInf, Norm, norm_named
-from dualbound.search import Engine, Incumbent, Milp, Progress, relative_gap, search_all
+from dualbound.region import Box, LInf, Norm, norm_named
+from dualbound.search import Engine, Incumbent, Progress, relative_gap, search_all
+from dualbound.solvers import Highs
 
 LEVEL = 1e-9
 """On a grid, points that are further by this part of the distance are equally far: their distances
@@ -51,11 +52,7 @@ def second_norm(then: str | Norm, problem: NearestProblem, engine: Engine) -> No
         raise InvalidInput(
             "The second norm is L∞, as the first is: name l1, l2 or l0, or leave it out."
         )
-    if isinstance(second, L2) and isinstance(engine, Milp):
-        raise InvalidInput(
-            "The engine milp asks no second question in L2: name l1 or l0, or use the engine "
-            "columns."
-        )
+    engine.check(replace(problem, norm=second))
     return second
 
 
@@ -96,7 +93,7 @@ def refined(
     if not incumbent.clock.expired:
         incumbent.enter("attack")
         narrow = second.narrowed(start)
-        near = Linearised().descend(narrow, start, engine.backend(), incumbent.clock)
+        near = Linearised().descend(narrow, start, Highs(), incumbent.clock)
         if near is not None and second.reached(near.x):
             incumbent.improve(near.x, near.distance)
         unstable = search_all(engine, second, incumbent, gap)

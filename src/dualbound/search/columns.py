@@ -69,7 +69,8 @@ class Columns(Engine):
         """See `Engine.search`.
 
         **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing, but
-        in L0 and on a grid with the verdict that a program at a leaf of the tree has no solution.
+        in L0 and on a grid with the verdict that a program at a leaf of the tree has no solution,
+        and where patterns are listed with the verdict that a pattern is too thin to count.
         """
         chain = _chain(problem)
         if chain is None:
