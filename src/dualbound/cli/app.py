@@ -99,6 +99,8 @@ for command, lines in (
             "dualbound nearest dnn1 sample:0 -t 2 --ratio 1.2 --save-image adversary.png",
             "dualbound nearest dnn1 sample:0 -t 2 --norm linf --time-limit 60 --json",
             "dualbound nearest dnn1 sample:0 -t 2 --norm linf --then l1",
+            "dualbound nearest dnn1 sample:0 --any --count 3",
+            "dualbound nearest dnn1 sample:0 -t 2 --count 5 --distinct pattern",
             "dualbound nearest dnn1 sample:0 --any --ratio 1.2",
             "dualbound nearest dnn1 sample:0 --targets 2,3,9",
             "dualbound nearest dnn1 sample:8 --repair 5",

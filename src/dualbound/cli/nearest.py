@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from dualbound import queries
-from dualbound.cli import criteria, exit_codes, options, regions
+from dualbound.cli import criteria, exit_codes, options, regions, several
 from dualbound.cli.inputs import input_box, read_image, read_model
-from dualbound.cli.outputs import check_png, save_array, save_png, writable
+from dualbound.cli.outputs import INLINE, PNG, check_png, save_array, save_png, writable
 from dualbound.cli.progress import watching
 from dualbound.cli.records import about, answer_record, numbers
 from dualbound.cli.streams import say, say_json
@@ -24,9 +24,6 @@ from dualbound.region import Grid, norm_named
 from dualbound.report import SUFFIXES, save_picture
 from dualbound.search import Columns, Engine, Milp
 from dualbound.solvers import Solver
-
-INLINE = "inline"
-PNG = ".png"
 
 
 def nearest(
@@ -46,6 +43,22 @@ def nearest(
             metavar="l1|l2|l0",
             help="After --norm linf: of all inputs that are as near, the nearest in this norm.",
             show_default=False,
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="The K nearest inputs that differ as --distinct says, each proved in its turn.",
+            show_default=False,
+        ),
+    ] = None,
+    distinct: Annotated[
+        str | None,
+        typer.Option(
+            metavar="label|pattern",
+            help="With --count: no two inputs have the same label, or activation pattern.",
+            show_default="label",
         ),
     ] = None,
     weights: regions.Weights = None,
@@ -129,6 +142,7 @@ def nearest(
         formulation=formulation,
     )
     limits = Limits(time_limit)
+    kind = several.kind_asked(count, distinct, then, witness)
     _check_outputs(witness, save_image, json=json)
     if levels is not None:
         Grid(levels)
@@ -139,21 +153,31 @@ def nearest(
     norm_given = norm_named(norm, regions.read_weights(weights, network))
     caps = regions.read_cap(cap, network)
     may_change = regions.changeable(mask, freeze, network)
+    question: dict[str, Any] = {
+        "norm": norm_given,
+        "region": input_box(range_, network),
+        "cap": caps,
+        "mask": may_change,
+        "levels": levels,
+        "gap": gap,
+        "engine": how,
+        "limits": limits,
+    }
+    region = {
+        "weights": weights,
+        "cap": caps if isinstance(caps, float) else cap,
+        "mask": mask,
+        "freeze": freeze,
+        "range": list(range_),
+    }
+    if count is not None:
+        wanted = several.Listing(model, network, image, start, count, kind)
+        return wanted.told(
+            criterion, question, region, json=json, witness=witness, picture=save_image
+        )
     with watching("reading") as on_progress:
         answer = queries.nearest(
-            network,
-            start.pixels,
-            criterion,
-            norm=norm_given,
-            then=then,
-            region=input_box(range_, network),
-            cap=caps,
-            mask=may_change,
-            levels=levels,
-            gap=gap,
-            engine=how,
-            limits=limits,
-            on_progress=on_progress,
+            network, start.pixels, criterion, then=then, on_progress=on_progress, **question
         )
     saved, failed = _save(answer, start, model, witness, save_image)
     if json:
@@ -166,13 +190,7 @@ def nearest(
                 answer,
                 image=image,
                 witness=inline or place,
-                region={
-                    "weights": weights,
-                    "cap": caps if isinstance(caps, float) else cap,
-                    "mask": mask,
-                    "freeze": freeze,
-                    "range": list(range_),
-                },
+                region=region,
             )
         )
     else:

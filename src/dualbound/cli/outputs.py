@@ -16,6 +16,11 @@ from dualbound.report import as_image
 BYTE = 255
 """The largest value of a pixel in 8 bits."""
 
+INLINE = "inline"
+"""Where a witness goes that shall be part of the JSON object."""
+
+PNG = ".png"
+
 
 def writable(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
     """Make sure that a file can be written, before hours go into what it shall hold.

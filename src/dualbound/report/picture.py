@@ -18,12 +18,15 @@ from dualbound.report.words import counted, distance_words, is_changed, nothing_
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 SUFFIXES = (".png", ".pdf", ".svg")
 
 _INK, _QUIET, _RULE = "#1b1f24", "#6b7280", "#d5d9e0"
 _UP, _DOWN = "#b2182b", "#2166ac"  # the ends of the colour map RdBu, red for more
+WIDTH, HEIGHT, SHARP = 9.6, 4.25, 200
+"""Inches of a picture, and pixels to an inch."""
+
 _MANY = 80
 """Changes of more inputs than this are drawn as lines without room between."""
 
@@ -51,22 +54,65 @@ def save_picture(
         InvalidInput: the answer has no witness.
         OutputError: another suffix, or the file cannot be written.
     """
-    path = Path(path)
+    path = drawable(path)
     if answer.witness is None:
         raise InvalidInput("There is no witness to draw.")
+    figure = new_figure(WIDTH, HEIGHT)
+    draw(figure, original, answer, model=model)
+    save_figure(path, figure, SHARP)
+
+
+def drawable(path: Path | str) -> Path:
+    """A path that a picture can be written to.
+
+    Raises:
+        OutputError: another suffix.
+    """
+    path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"A picture is written as {' or '.join(SUFFIXES)}, found {path.name!r}.")
+    return path
+
+
+def save_figure(path: Path, figure: Figure, sharp: float) -> None:
+    """Write a figure with so many pixels to an inch.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    held = io.BytesIO()
+    figure.savefig(held, format=path.suffix.lower()[1:], dpi=sharp, facecolor="white")
+    write_whole(path, held.getvalue())
+
+
+def draw(
+    figure: FigureBase,
+    original: Float[np.ndarray, "..."],
+    answer: Answer,
+    *,
+    model: str = "",
+    number: int | None = None,
+    beside: str = "",
+) -> None:
+    """Draw a witness into a figure of `WIDTH` by `HEIGHT` inches, or into such a part of one.
+
+    Args:
+        figure: empty.
+        original: the input that was asked about.
+        answer: with a witness.
+        model: its name, for the caption.
+        number: of the answer, if it is one of several.
+        beside: what else is asked of it, in words that end the sentence of the proof.
+    """
+    if answer.witness is None:
+        return
     before, after = np.asarray(original, dtype=float), answer.witness.x
     pixels = as_image(before)
-    figure = (
-        _bars(before.reshape(-1), after.reshape(-1), _found(answer))
-        if pixels is None
-        else _panels(pixels, as_image(after.reshape(before.shape)), answer)
-    )
-    _caption(figure, answer, model)
-    held = io.BytesIO()
-    figure.savefig(held, format=path.suffix.lower()[1:], dpi=200, facecolor="white")
-    write_whole(path, held.getvalue())
+    if pixels is None:
+        _bars(figure, before.reshape(-1), after.reshape(-1), _found(answer))
+    else:
+        _panels(figure, pixels, as_image(after.reshape(before.shape)), answer)
+    _caption(figure, answer, model, number, beside)
 
 
 def as_image(x: np.ndarray) -> np.ndarray | None:
@@ -110,10 +156,11 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _panels(before: np.ndarray, after: np.ndarray | None, answer: Answer) -> Figure:
+def _panels(
+    figure: FigureBase, before: np.ndarray, after: np.ndarray | None, answer: Answer
+) -> None:
     if after is None or answer.witness is None:
         raise InvalidInput("The witness has another shape than the original.")
-    figure = new_figure(9.6, 4.25)
     grid = figure.add_gridspec(1, 3, left=0.03, right=0.91, top=0.745, bottom=0.05, wspace=0.08)
     axes = [figure.add_subplot(grid[0, k]) for k in range(3)]
     titles = (
@@ -128,11 +175,10 @@ def _panels(before: np.ndarray, after: np.ndarray | None, answer: Answer) -> Fig
     bar = axes[2].inset_axes((1.06, 0, 0.045, 1))
     change = signed_change(before, after)
     _draw_change(figure, axes[2], bar, before, change, is_changed(answer, change))
-    return figure
 
 
 def _draw_change(
-    figure: Figure,
+    figure: FigureBase,
     ax: Axes,
     bar: Axes,
     before: np.ndarray,
@@ -150,8 +196,7 @@ def _draw_change(
     bar.tick_params(labelsize=9, length=0, colors=_QUIET)
 
 
-def _bars(before: np.ndarray, after: np.ndarray, found: str) -> Figure:
-    figure = new_figure(9.6, 4.3)
+def _bars(figure: FigureBase, before: np.ndarray, after: np.ndarray, found: str) -> None:
     change, at = after - before, np.arange(before.size)
     top, bottom = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"left": 0.08, "right": 0.98, "top": 0.76, "bottom": 0.1}
@@ -173,7 +218,6 @@ def _bars(before: np.ndarray, after: np.ndarray, found: str) -> Figure:
     if before.size <= 30:
         bottom.set_xticks(at)
     figure.align_ylabels()
-    return figure
 
 
 def _found(answer: Answer) -> str:
@@ -197,7 +241,9 @@ def _frame(ax: Axes, name: str, what: str) -> None:
     ax.set_title(what, loc="right", fontsize=10, color=_INK, fontweight="bold", pad=6)
 
 
-def _caption(figure: Figure, answer: Answer, model: str) -> None:
+def _caption(
+    figure: FigureBase, answer: Answer, model: str, number: int | None, beside: str
+) -> None:
     found = answer.witness
     if found is None:
         return
@@ -205,8 +251,10 @@ def _caption(figure: Figure, answer: Answer, model: str) -> None:
     proved, best = "proved so far", f"the best {step} so far"
     if answer.status is Status.OPTIMAL:
         proved, best = "proved", f"the nearest {step}"
-    proof = f"{proved}: {nothing_nearer(answer, 4)} reaches {answer.criterion.goal}"
+    proof = f"{proved}: {nothing_nearer(answer, 4)} reaches {answer.criterion.goal}{beside}"
     head = f"From {answer.label_before} to {found.label}: {best}"
+    if number is not None:
+        head = f"{number}.  From {answer.label_before} to {found.label}"
     figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
     line = f"{answer.norm_title} distance {distance_words(answer, 4)}   ·   {proof}"
     figure.text(0.03, 0.855, line, fontsize=10.5, color=_QUIET, va="center")
