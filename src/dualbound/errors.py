@@ -15,6 +15,7 @@
     │   ├── SolverNotInstalled  known, but its package is missing
     │   ├── LicenceLimit        the program is larger than the solver's licence allows
     │   └── SolverFailed        the solver gave up in a way that no status describes
+    ├── WorkersLost             the processes or machines that answer questions cannot be had
     └── SoundnessError          a proved bound contradicts an evaluated point: trust nothing
 
 Messages say what was found, what was expected, and what to do.
@@ -37,6 +38,7 @@ __all__ = [
     "SoundnessError",
     "UnknownSolver",
     "UnsupportedOperator",
+    "WorkersLost",
 ]
 
 
@@ -90,6 +92,10 @@ class LicenceLimit(SolverError):
 
 class SolverFailed(SolverError):
     """The solver ended in a state that its contract does not describe."""
+
+
+class WorkersLost(DualboundError):
+    """The processes or machines that answer a study's questions cannot be reached, or fail."""
 
 
 class SoundnessError(DualboundError):

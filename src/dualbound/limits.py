@@ -105,7 +105,8 @@ class Clock:
 
         What follows within `ONE_WISH` seconds is the same wish: some shells and supervisors send
         the signal to a process and to its group. Outside the main thread signals cannot be
-        caught, and the clock runs without them.
+        caught, and the clock runs without them. Where a larger piece of work catches Ctrl-C too,
+        its clock is stopped as well.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
@@ -113,15 +114,22 @@ class Clock:
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if not self.interrupted:
-                self.interrupt()
+                for clock in _listening:
+                    clock.interrupt()
             elif time.perf_counter() - self._interrupted.at > ONE_WISH:
                 raise KeyboardInterrupt
 
         previous = signal.signal(signal.SIGINT, stop)
+        _listening.append(self)
         try:
             yield self
         finally:
+            _listening.pop()
             signal.signal(signal.SIGINT, previous)
+
+
+_listening: list[Clock] = []
+"""The clocks that catch Ctrl-C now, in the main thread: the innermost last."""
 
 
 def core_count() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -36,6 +37,11 @@ class Image:
     name: str
     pixels: Float64[np.ndarray, "..."]
     label: int | None
+
+    @property
+    def sha256(self) -> str:
+        """Hash of shape and values, for the record of what was asked about."""
+        return hashlib.sha256(f"{self.pixels.shape}".encode() + self.pixels.tobytes()).hexdigest()
 
 
 def load_image(spec: str, shape: tuple[int, ...] | None = None) -> Image:

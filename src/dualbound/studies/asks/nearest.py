@@ -1,0 +1,168 @@
+"""``query = "nearest"``: the nearest input that reaches a criterion."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted
+from dualbound.errors import InvalidInput
+from dualbound.limits import Limits
+from dualbound.network import Network
+from dualbound.queries import nearest
+from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
+from dualbound.region import NORMS, Box
+from dualbound.search import Columns, Engine, Milp, automatic
+from dualbound.studies.asks.ask import Ask, Tell, needed
+from dualbound.studies.asks.engines import check_engine, milp
+from dualbound.studies.row import Row, row_of_answer
+
+_TARGET = re.compile(r"any|runner-up|repair|\+[0-9]+")
+
+
+@dataclass(frozen=True)
+class Nearest(Ask):
+    """See `dualbound.nearest`.
+
+    Attributes:
+        target: a label; ``"+5"``, the label so many after the image's; ``"any"`` other than the
+            present one; ``"runner-up"``, the one whose output is second; ``"repair"``, the true one
+            of an image that is misread; or a list, the target of each true label in turn.
+        targets: one of these labels, in place of ``target``.
+        ratio, margin: how clearly; see `dualbound.Targeted`.
+        norm, then, cap, levels, gap: see `dualbound.nearest`.
+        range: what every input lies between.
+        engine: ``auto``, ``columns`` or ``milp``; on one thread.
+        strategy, solver, formulation, bounds, attack: of the engine `dualbound.Milp`.
+        seconds: limit for each question.
+    """
+
+    target: int | str | tuple[int, ...] = "any"
+    targets: tuple[int, ...] | None = None
+    ratio: float | None = None
+    margin: float | None = None
+    norm: str = "l1"
+    then: str | None = None
+    cap: float | None = None
+    levels: int | None = None
+    range: tuple[float, float] = (0.0, 1.0)
+    gap: float = DEFAULT_GAP
+    engine: str = "auto"
+    strategy: str | None = None
+    solver: str | None = None
+    formulation: str | None = None
+    bounds: str | None = None
+    attack: bool = True
+    seconds: float | None = None
+
+    query: ClassVar[str] = "nearest"
+    of_image: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.target, str) and not _TARGET.fullmatch(self.target):
+            raise InvalidInput(
+                'target takes a label, "+N", "any", "runner-up", "repair", or a list with a target '
+                f"for each label; found {self.target!r}."
+            )
+        if self.norm not in NORMS:
+            raise InvalidInput(f"Unknown norm {self.norm!r}; known are {', '.join(NORMS)}.")
+        check_engine(
+            self.engine,
+            strategy=self.strategy,
+            solver=self.solver,
+            formulation=self.formulation,
+            bounds=self.bounds,
+        )
+        Limits(self.seconds)
+        Box(*self.range)
+        Untargeted(ratio=self.ratio, margin=self.margin)
+
+    def resolved(
+        self, network: Network, x: Float[np.ndarray, "..."] | None, label: int | None
+    ) -> Iterator[Self]:
+        """See `Ask.resolved`: with a label in place of what names it by the image."""
+        target, outputs = self.target, network(needed(x))
+        present = int(np.argmax(outputs))
+        if isinstance(target, str) and target.startswith("+"):
+            base = present if label is None else label
+            target = (base + int(target[1:])) % network.output_size
+        elif isinstance(target, tuple):
+            if label is None:
+                raise InvalidInput("a target for each label needs images whose label is known.")
+            if label >= len(target):
+                raise InvalidInput(f"there is no target for label {label} among {len(target)}.")
+            target = target[label]
+        elif target == "repair":
+            if label is None:
+                raise InvalidInput("repair needs images whose label is known.")
+            if present == label:
+                raise InvalidInput(f"the network answers {label} already: nothing to repair.")
+        ask = replace(self, target=target)
+        if target == "repair" and label is not None:
+            ask = replace(ask, targets=(label,))
+        ask._criterion().at(outputs)
+        yield ask
+
+    def answer(
+        self, network: Network, x: Float[np.ndarray, "..."] | None, tell: Tell | None
+    ) -> Row:
+        """See `Ask.answer`."""
+        x, criterion = needed(x), self._criterion()
+        answer = nearest(
+            network,
+            x,
+            criterion,
+            norm=self.norm,
+            region=Box(*self.range),
+            cap=self.cap,
+            levels=self.levels,
+            then=self.then,
+            gap=self.gap,
+            engine=self._engine(network, x, criterion),
+            limits=Limits(self.seconds),
+            on_progress=tell,
+        )
+        target = self.target if isinstance(self.target, int) else None
+        row = row_of_answer(answer, x, target)
+        row.detail["outputs_before"] = [float(v) for v in network(x)]
+        return row
+
+    def _criterion(self) -> Criterion:
+        ratio, margin = self.ratio, self.margin
+        if self.target == "repair" and self.targets is not None:
+            return Class(self.targets[0], ratio=ratio, margin=margin)
+        if self.targets is not None:
+            return OneOf(self.targets, ratio=ratio, margin=margin)
+        if isinstance(self.target, int):
+            return Targeted(self.target, ratio=ratio, margin=margin)
+        if self.target == "runner-up":
+            return RunnerUp(ratio=ratio, margin=margin)
+        return Untargeted(ratio=ratio, margin=margin)
+
+    def _engine(
+        self, network: Network, x: Float[np.ndarray, "..."], criterion: Criterion
+    ) -> Engine:
+        of_milp = {
+            "strategy": self.strategy,
+            "solver": self.solver,
+            "formulation": self.formulation,
+            "bounds": self.bounds,
+        }
+        engine: Engine
+        if self.engine == Milp.name or any(value is not None for value in of_milp.values()):
+            engine = milp(**of_milp)
+        elif self.engine == Columns.name:
+            engine = Columns(threads=1)
+        else:
+            problem = nearest_problem(
+                network, x, criterion, norm=self.norm, region=Box(*self.range), cap=self.cap,
+                levels=self.levels,
+            )  # fmt: skip
+            chosen = automatic(problem)
+            engine = replace(chosen, threads=1) if isinstance(chosen, Columns) else chosen
+        return engine if self.attack else engine.without_attack()
