@@ -24,6 +24,7 @@ from dualbound.cli.nearest import nearest
 from dualbound.cli.perfect import perfect
 from dualbound.cli.solvers import solvers
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
+from dualbound.cli.study import study
 from dualbound.errors import DualboundError, SolverFailed, SoundnessError
 
 _BROKEN = (SoundnessError, SolverFailed)
@@ -145,6 +146,11 @@ for command, lines in (
     (solvers, ["dualbound solvers", "dualbound solvers --json"]),
 ):
     app.command(epilog=examples(*lines))(_interruptible(command))
+
+for registered in study.registered_commands:
+    if registered.callback is not None:
+        registered.callback = _interruptible(registered.callback)
+app.add_typer(study)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -51,6 +51,12 @@ def say_json(record: Mapping[str, object]) -> None:
         sys.stdout.write(json.dumps(record, allow_nan=False) + "\n")
 
 
+def say_note(message: str) -> None:
+    """Print a line on standard error, which may be closed."""
+    with contextlib.suppress(OSError, ReaderGone):
+        _Paper(file=sys.stderr, highlight=False, markup=False).print(message, soft_wrap=True)
+
+
 def say_error(head: str, message: str) -> None:
     """Print a message on standard error, which may be closed."""
     with contextlib.suppress(OSError, ReaderGone):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dualbound.data.images import Image, load_image
-from dualbound.errors import DataError, InvalidInput
+from dualbound.errors import DataError, InvalidInput, SolverError
 from dualbound.network import Network
 from dualbound.queries.models import load
 from dualbound.studies.asks import KINDS, Ask, ask_from, checked, meant
@@ -252,7 +252,7 @@ def _at(where: object, read: Callable[[], T]) -> T:
     """What is read, its errors with the place in front."""
     try:
         return read()
-    except InvalidInput as error:
+    except (InvalidInput, SolverError) as error:
         if str(error).startswith(str(where)):
             raise
-        raise InvalidInput(f"{where}: {error}") from error
+        raise type(error)(f"{where}: {error}") from error

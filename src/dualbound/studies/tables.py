@@ -1,0 +1,172 @@
+"""Tables of a study's answers: grouped figures, as text, CSV, LaTeX or Parquet."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dualbound.errors import InvalidInput, OutputError
+from dualbound.files import write_whole
+from dualbound.studies.asks import meant
+from dualbound.studies.row import SETTLED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BY = ("name", "network")
+"""What rows are grouped by, if nothing else is said."""
+
+OF = ("value", "gap", "seconds", "nodes")
+"""The columns that are summed up, if nothing else is said."""
+
+FIGURES = ("mean", "std", "min", "25%", "50%", "75%", "max")
+
+FORMATS = ("text", "csv", "latex", "parquet")
+
+
+def select(frame: pd.DataFrame, where: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows that fulfil every condition ``column=value`` or ``column!=value``.
+
+    Raises:
+        InvalidInput: no such column, or no condition.
+    """
+    for condition in where:
+        column, sign, value = _condition(condition)
+        _known(frame, [column])
+        same = frame[column].astype("string").fillna("") == value
+        frame = frame[same if sign == "=" else ~same]
+    return frame
+
+
+def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF) -> pd.DataFrame:
+    """How many answers there are, how many are settled, and the distribution of some columns.
+
+    Args:
+        frame: of `Study.frame`.
+        by: columns that tell groups apart.
+        of: columns with numbers.
+
+    Returns:
+        A row for each group, in the order of their first questions: ``count``, ``solved`` (proved
+        optimal or proved infeasible), and for each column its mean, standard deviation, least,
+        quartiles and largest, as ``(column, figure)``.
+
+    Raises:
+        InvalidInput: no such column, or one without numbers.
+    """
+    import pandas as pd
+
+    _known(frame, [*by, *of])
+    for column in of:
+        if not pd.api.types.is_numeric_dtype(frame[column]):
+            raise InvalidInput(f"The column {column!r} has no numbers; try one of {', '.join(OF)}.")
+    solved = frame["status"].isin(SETTLED)
+    groups = frame.assign(solved=solved).groupby(list(by), sort=False, dropna=False)
+    parts = {
+        ("", "count"): groups.size(),
+        ("", "solved"): groups["solved"].sum(),
+    }
+    for column in of:
+        values = frame.assign(**{column: frame[column].astype("float64")}).groupby(
+            list(by), sort=False, dropna=False
+        )[column]
+        parts |= {
+            (column, "mean"): values.mean(),
+            (column, "std"): values.std(),
+            (column, "min"): values.min(),
+            (column, "25%"): values.quantile(0.25),
+            (column, "50%"): values.median(),
+            (column, "75%"): values.quantile(0.75),
+            (column, "max"): values.max(),
+        }
+    return pd.DataFrame(parts)
+
+
+def written(table: pd.DataFrame, format_: str, path: Path | None) -> str:
+    """A table in one of `FORMATS`.
+
+    Args:
+        table: any.
+        format_: of them.
+        path: file to write; None for the text alone.
+
+    Returns:
+        The text; empty where a file was written.
+
+    Raises:
+        InvalidInput: an unknown format, or a Parquet table without a file.
+        OutputError: the file cannot be written, or a package for it is missing.
+    """
+    if format_ not in FORMATS:
+        raise InvalidInput(f"Unknown format {format_!r}; known are {', '.join(FORMATS)}.")
+    if format_ == "parquet":
+        if path is None:
+            raise InvalidInput("A Parquet table is no text: name a file for it with --out.")
+        return _stored(_parquet(table), path)
+    if format_ == "csv":
+        text = _flat(table).to_csv(lineterminator="\n")
+    elif format_ == "latex":
+        text = table.to_latex(
+            float_format=lambda v: f"{v:.4g}", na_rep="--", escape=True, multirow=False
+        )
+    else:
+        text = _as_text(table)
+    return text if path is None else _stored(text.encode(), path)
+
+
+def _as_text(table: pd.DataFrame) -> str:
+    """Columns under one another, groups of figures beneath their column's name."""
+    import pandas as pd
+
+    if not isinstance(table.columns, pd.MultiIndex):
+        return table.to_string(float_format=lambda v: f"{v:.4g}", na_rep="–") + "\n"
+    head = table[""].astype("Int64")
+    blocks = [head.to_string()]
+    for column in dict.fromkeys(name for name, _ in table.columns if name):
+        block = table[column].to_string(float_format=lambda v: f"{v:.4g}", na_rep="–")
+        blocks.append(f"{column}\n{block}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    if not isinstance(table.columns, pd.MultiIndex):
+        return table
+    flat = table.copy()
+    flat.columns = pd.Index([" ".join(part for part in pair if part) for pair in table.columns])
+    return flat
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    held = io.BytesIO()
+    try:
+        _flat(table).reset_index().to_parquet(held)
+    except ImportError as error:
+        raise OutputError(
+            "Parquet needs a package: pip install 'dualbound[parquet]', or ask for csv."
+        ) from error
+    return held.getvalue()
+
+
+def _stored(contents: bytes, path: Path) -> str:
+    write_whole(path, contents)
+    return ""
+
+
+def _condition(text: str) -> tuple[str, str, str]:
+    for sign in ("!=", "="):
+        column, found, value = text.partition(sign)
+        if found:
+            return column.strip(), sign, value.strip()
+    raise InvalidInput(f"A condition is COLUMN=VALUE or COLUMN!=VALUE, found {text!r}.")
+
+
+def _known(frame: pd.DataFrame, columns: Sequence[str]) -> None:
+    for column in columns:
+        if column not in frame.columns:
+            raise InvalidInput(
+                f"There is no column {column!r}{meant(column, [str(c) for c in frame.columns])}."
+            )

@@ -1,0 +1,76 @@
+"""A Dask scheduler and workers on loopback, as a cluster would have them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dualbound.errors import WorkersLost
+from dualbound.studies import Moment, Study
+from studies.conftest import Make, answers
+
+pytest.importorskip("distributed")
+
+
+@contextmanager
+def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and two workers; its address, and the workers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    dask = [sys.executable, "-m", "distributed.cli"]
+    scheduler = subprocess.Popen(
+        [*dask[:2], "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port),
+         "--no-dashboard"],
+        **quiet,
+    )  # fmt: skip
+    workers = [
+        subprocess.Popen(
+            [*dask[:2], "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", "--nthreads",
+             "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"],
+            **quiet,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    try:
+        yield f"dask://127.0.0.1:{port}", workers
+    finally:
+        for process in (*workers, scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_and_a_pool_give_the_same_answers_though_a_worker_dies(make: Make) -> None:
+    local, spread = make(points=6, name="local"), make(points=6, name="spread")
+    Study.open(local).run(executor="processes:2")
+    with cluster() as (address, workers):
+        killed: list[int] = []
+
+        def watch(moment: Moment) -> None:
+            if moment.done >= 6 and not killed:
+                os.kill(workers[0].pid, signal.SIGKILL)
+                killed.append(workers[0].pid)
+
+        moment = Study.open(spread).run(executor=address, on_progress=watch)
+        assert killed
+    assert moment.done == 24
+    assert moment.failed == 0
+    assert answers(spread) == answers(local)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_is_not_there_is_named(make: Make) -> None:
+    start = time.monotonic()
+    with pytest.raises(WorkersLost, match="No Dask scheduler answers"):
+        Study.open(make()).run(executor="dask://127.0.0.1:9")
+    assert time.monotonic() > start

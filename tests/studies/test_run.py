@@ -1,0 +1,278 @@
+"""Runs: stopped, killed, changed in between; the answers are those of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dualbound.errors import InvalidInput, OutputError, SoundnessError, WorkersLost
+from dualbound.network import write_onnx
+from dualbound.studies import Moment, Study
+from dualbound.studies.row import Row
+from dualbound.studies.runner import TRIES
+from studies.conftest import Make, answers, random_network
+
+
+def started(folder: Path, executor: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dualbound", "study", "run", str(folder)]
+    return subprocess.Popen(
+        [*command, "--executor", executor],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def stored(folder: Path) -> int:
+    try:
+        counts = Study.open(folder).counts()
+    except Exception:  # noqa: BLE001  # not there yet, or just being made
+        return 0
+    return sum(n for status, n in counts.items() if status != "open")
+
+
+def wait_for(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    while stored(folder) < count and process.poll() is None:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes:2"])
+def test_killed_five_times_a_study_ends_as_if_nothing_had_been(make: Make, executor: str) -> None:
+    undisturbed, killed = make(points=6, name="undisturbed"), make(points=6, name="killed")
+    Study.open(undisturbed).run(executor="serial")
+    rng = random.Random(3)
+    for count in sorted(rng.sample(range(1, 22), 5)):
+        process = started(killed, executor)
+        wait_for(killed, count, process)
+        time.sleep(rng.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process = started(killed, executor)
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    assert "24 of 24 answered" in out
+    assert answers(killed) == answers(undisturbed)
+
+
+def test_workers_end_with_the_process_that_is_killed(make: Make) -> None:
+    folder = make(points=30)
+    process = started(folder, "processes:2")
+    wait_for(folder, 3, process)
+    children = _children(process.pid)
+    process.kill()
+    process.communicate()
+    until = time.monotonic() + 20
+    while any(_alive(pid) for pid in children) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert children
+    assert not any(_alive(pid) for pid in children)
+
+
+def _children(parent: int) -> list[int]:
+    if not Path("/proc").exists():
+        pytest.skip("needs /proc")
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(status.parent.name))
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_ctrl_c_keeps_what_is_answered(make: Make) -> None:
+    folder = make(points=30)
+    process = started(folder, "processes:2")
+    wait_for(folder, 3, process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, (out, err)
+    assert "Go on with: dualbound study run" in err
+    assert "Traceback" not in out + err
+    assert 0 < stored(folder) < 120
+
+
+def test_a_run_beside_a_run_is_refused(make: Make) -> None:
+    folder = make(points=2)
+    refused = []
+
+    def watch(moment: Moment) -> None:
+        if not refused:
+            with pytest.raises(OutputError, match="Another run is at work") as error:
+                Study.open(folder).run(executor="serial")
+            refused.append(error)
+
+    Study.open(folder).run(executor="serial", on_progress=watch)
+    assert refused
+
+
+def test_a_run_with_nothing_to_do_does_nothing(make: Make) -> None:
+    study = Study.open(make(points=1))
+    study.run(executor="serial")
+    before = study.frame()
+    moments: list[Moment] = []
+    assert study.run(executor="no such one", on_progress=moments.append).done == 4
+    assert study.frame().equals(before)
+
+
+def test_a_changed_network_is_noticed_and_never_mixed(make: Make) -> None:
+    folder = make(points=2)
+    Study.open(folder).run(executor="serial")
+    (folder / "b.onnx").write_bytes(write_onnx(random_network(99)))
+    study = Study.open(folder)
+    with pytest.raises(InvalidInput, match="A network or an image") as error:
+        study.run(executor="serial")
+    assert "4 questions are new, 4 are asked no more, of which 4 have an answer" in str(error.value)
+    assert study.run(executor="serial", update=True).done == 8
+    frame = study.frame()
+    assert len(frame) == 8
+    assert frame.groupby("network")["network_sha256"].nunique().eq(1).all()
+    assert study.counts()["retired"] == 4
+
+
+def test_a_changed_image_is_noticed(make: Make) -> None:
+    folder = make(points=2)
+    Study.open(folder).run(executor="serial")
+    np.save(folder / "x1.npy", np.full(6, 0.5))
+    with pytest.raises(InvalidInput, match="4 are asked no more"):
+        Study.open(folder).run(executor="serial")
+
+
+def test_a_changed_study_is_noticed_and_a_change_undone_finds_its_answers(make: Make) -> None:
+    folder = make(points=2)
+    Study.open(folder).run(executor="serial")
+    before, text = answers(folder), (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(text.replace('norm = "linf"', 'norm = "l2"'))
+    with pytest.raises(InvalidInput, match=r"study\.toml has changed"):
+        Study.open(folder).run(executor="serial")
+    Study.open(folder).run(executor="serial", update=True)
+    assert set(Study.open(folder).frame()["norm"]) == {"l1", "l2"}
+    (folder / "study.toml").write_text(text)
+    assert Study.open(folder).run(executor="no such one", update=True).done == 8
+    assert answers(folder) == before
+
+
+def test_more_images_are_simply_asked_as_well(make: Make) -> None:
+    folder = make(points=3)
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(text.replace(', "x2.npy"', ""))
+    Study.open(folder).run(executor="serial")
+    (folder / "study.toml").write_text(text)
+    moment = Study.open(folder).run(executor="serial")
+    assert (moment.before, moment.done) == (8, 12)
+
+
+class Breaking(Executor):
+    """Loses the worker of every question about one network."""
+
+    def __init__(self, network: str) -> None:
+        self._network, self.asked = network, 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if args[0].path.endswith(self._network):
+            self.asked += 1
+            future.set_exception(BrokenExecutor("killed by signal 9"))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_a_question_whose_workers_die_is_asked_three_times_and_stored_as_failed(make: Make) -> None:
+    study = Study.open(make(points=2))
+    executor = Breaking("b.onnx")
+    moment = study.run(executor=executor)
+    assert executor.asked == 4 * TRIES
+    assert (moment.done, moment.failed, moment.deaths) == (8, 4, 12)
+    failed = study.frame().query("status == 'failed'")
+    assert set(failed["network"]) == {"b.onnx"}
+    assert failed["note"].str.contains("ended 3 times").all()
+    assert study.run(executor="serial").failed == 4  # not asked again by itself
+    assert study.run(executor="serial", again=True).failed == 0
+
+
+class Lame(Executor):
+    """Takes no question."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(ModuleNotFoundError("No module named 'dualbound'"))
+        return future
+
+
+def test_workers_without_dualbound_end_the_run_with_a_sentence(make: Make) -> None:
+    with pytest.raises(WorkersLost, match="needs the same dualbound"):
+        Study.open(make()).run(executor=Lame())
+
+
+def test_an_unknown_executor_is_named(make: Make) -> None:
+    with pytest.raises(InvalidInput, match="Unknown executor 'threads'"):
+        Study.open(make()).run(executor="threads")
+
+
+def test_a_contradicted_proof_stops_everything(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def contradict(*_: object) -> Row:
+        raise SoundnessError("a bound is wrong.")
+
+    monkeypatch.setattr("dualbound.studies.asks.Nearest.answer", contradict)
+    study = Study.open(make())
+    with pytest.raises(SoundnessError, match="none of this version can be trusted"):
+        study.run(executor="serial")
+    assert study.counts() == {"failed": 1, "open": 11}
+
+
+def test_a_fault_in_one_question_does_not_end_the_others(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dualbound.studies.asks import Nearest
+
+    right = Nearest.answer
+
+    def wrong(self: Nearest, network: Any, x: Any, tell: Any) -> Row:
+        if self.norm == "linf":
+            raise ZeroDivisionError("division by zero")
+        return right(self, network, x, tell)
+
+    monkeypatch.setattr(Nearest, "answer", wrong)
+    study = Study.open(make(points=1))
+    assert study.run(executor="serial").counts == {"optimal": 2, "failed": 2}
+    assert "ZeroDivisionError" in study.frame().query("status == 'failed'")["note"].iloc[0]
+
+
+def test_a_worker_of_the_pool_that_is_killed_costs_one_try(make: Make) -> None:
+    from dualbound.studies.executors import Processes
+
+    folder = make(points=6)
+    executor, killed = Processes(2), []
+
+    def watch(moment: Moment) -> None:
+        if moment.done >= 5 and not killed and (pids := executor.pids()):
+            os.kill(pids[0], signal.SIGKILL)
+            killed.append(pids[0])
+
+    moment = Study.open(folder).run(executor=executor, on_progress=watch)
+    executor.shutdown()
+    assert killed
+    assert moment.failed == 0
+    other = make(points=6, name="other")
+    Study.open(other).run(executor="serial")
+    assert answers(folder) == answers(other)
