@@ -22,6 +22,7 @@ from dualbound.cli.help_texts import examples
 from dualbound.cli.info import info
 from dualbound.cli.nearest import nearest
 from dualbound.cli.perfect import perfect
+from dualbound.cli.reproduce import reproduce
 from dualbound.cli.solvers import solvers
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
 from dualbound.cli.study import study
@@ -144,6 +145,14 @@ for command, lines in (
         ],
     ),
     (solvers, ["dualbound solvers", "dualbound solvers --json"]),
+    (
+        reproduce,
+        [
+            "dualbound reproduce --list",
+            "dualbound reproduce koot-adversaries --quick",
+            "dualbound reproduce schoenfeld-nearest --out out/nearest --executor processes:2",
+        ],
+    ),
 ):
     app.command(epilog=examples(*lines))(_interruptible(command))
 

@@ -18,10 +18,11 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.attacks import Linearised, NearestProblem
-from dualbound.bounds import METHODS, crown
+from dualbound.bounds import METHODS, Bounds, crown, interval
 from dualbound.errors import InvalidInput
 from dualbound.milp import formulation_named
-from dualbound.region import L2, Box, L2Ball
+from dualbound.network import Network
+from dualbound.region import L2, Box, L2Ball, Region
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
@@ -46,7 +47,8 @@ class Milp(Engine):
             for by HiGHS; what is proved is proved by it.
         formulation: of the rectifiers: ``bigm``, ``fischetti-jo`` or, where the solver has
             indicator constraints, ``indicator``.
-        bounds: method of the bounds over the whole box, for ``direct``.
+        bounds: method of the bounds over the whole box, for ``direct``; or bounds of every
+            pre-activation that are known to hold there, from `dualbound.bounds`.
         attack: how the first witness is found; None starts without one.
 
     Raises:
@@ -58,14 +60,14 @@ class Milp(Engine):
     strategy: str = "margin"
     solver: str | Solver = "highs"
     formulation: str = "bigm"
-    bounds: str = "crown"
+    bounds: str | Bounds = "crown"
     attack: Linearised | None = field(default_factory=Linearised)
     name: ClassVar[str] = "milp"
 
     def __post_init__(self) -> None:
         if self.strategy not in ("margin", "direct"):
             raise InvalidInput(f"Unknown strategy {self.strategy!r}; known are direct, margin.")
-        if self.bounds not in METHODS:
+        if isinstance(self.bounds, str) and self.bounds not in METHODS:
             raise InvalidInput(
                 f"Unknown bound method {self.bounds!r}; known are {', '.join(sorted(METHODS))}."
             )
@@ -75,6 +77,15 @@ class Milp(Engine):
 
     def __str__(self) -> str:
         return f"{self.name} {self.strategy}"
+
+    def bounds_over(self, network: Network, region: Region) -> Bounds:
+        """Bounds of every pre-activation over a region, in the way that was asked for.
+
+        **Trusts** that bounds which were given hold over the region.
+        """
+        if isinstance(self.bounds, str):
+            return METHODS[self.bounds](network, region)
+        return interval(network, region).intersect(self.bounds)
 
     def without_attack(self) -> Milp:
         """See `Engine.without_attack`."""
@@ -136,7 +147,7 @@ class _Run(NearestRun):
         """One program over the whole box."""
         known = self.incumbent
         known.enter("bounds")
-        bounds = METHODS[self.engine.bounds](self.problem.network, self.problem.box)
+        bounds = self.engine.bounds_over(self.problem.network, self.problem.box)
         program = distance_program(self.problem, bounds, formulation_named(self.engine.formulation))
         self.unstable = bounds.unstable_count(self.problem.network)
         known.enter("search")

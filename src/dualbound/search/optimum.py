@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
-from dualbound.bounds import METHODS, Bounds, crown
+from dualbound.bounds import Bounds, crown
 from dualbound.bounds.crown import maximum as crown_maximum
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.errors import InvalidInput, SoundnessError
@@ -194,7 +194,7 @@ def by_tree(optimum: Optimum, threads: int, hints: Objective | None = None) -> N
     refused = tree_refuses(objective, region)
     if refused:
         raise InvalidInput(f"The engine columns cannot do this: {refused}; use the engine milp.")
-    bounds = _directly(optimum, "crown", hints)
+    bounds = _directly(optimum, crown, hints)
     chained = objective.along_chain(bounds)
     if optimum.closed or chained is None or optimum.x is None:
         return
@@ -259,7 +259,7 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
     solver = engine.backend()
     if objective.squares:
         demand(solver, frozenset({Can.QUADRATIC}))
-    bounds = _directly(optimum, engine.bounds, hints)
+    bounds = _directly(optimum, engine.bounds_over, hints)
     if optimum.closed:
         return
     optimum.enter("search")
@@ -296,16 +296,20 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
         optimum.prove(slackened(-solution.bound))
 
 
-def _directly(optimum: Optimum, method: str, hints: Objective | None = None) -> Bounds:
+def _directly(
+    optimum: Optimum,
+    method: Callable[[Network, Region], Bounds],
+    hints: Objective | None = None,
+) -> Bounds:
     """What comes first, whatever follows: bounds, a first point, and a first proof."""
     objective, region = optimum.objective, optimum.region
     optimum.enter("bounds")
-    bounds = METHODS[method](objective.network, region)
+    bounds = method(objective.network, region)
     optimum.prove(_without_search(objective, region, bounds))
     optimum.enter("ascent")
     _look_around(optimum, objective, bounds)
     if hints is not None and not optimum.closed:
-        _look_around(optimum, hints, METHODS[method](hints.network, region))
+        _look_around(optimum, hints, method(hints.network, region))
     return bounds
 
 

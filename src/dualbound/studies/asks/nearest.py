@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +19,13 @@ from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
 from dualbound.region import NORMS, Box
 from dualbound.search import Columns, Engine, Milp, automatic
 from dualbound.studies.asks.ask import Ask, Tell, needed
-from dualbound.studies.asks.engines import check_engine, milp
+from dualbound.studies.asks.engines import (
+    SEARCHED,
+    check_bounds,
+    check_engine,
+    known_bounds,
+    milp,
+)
 from dualbound.studies.row import Row, row_of_answer
 
 _TARGET = re.compile(r"any|runner-up|repair|\+[0-9]+")
@@ -38,7 +44,11 @@ class Nearest(Ask):
         norm, then, cap, levels, gap: see `dualbound.nearest`.
         range: what every input lies between.
         engine: ``auto``, ``columns`` or ``milp``; on one thread.
-        strategy, solver, formulation, bounds, attack: of the engine `dualbound.Milp`.
+        strategy, solver, formulation, attack: of the engine `dualbound.Milp`.
+        bounds: of the engine `dualbound.Milp`: ``interval``, ``crown``, or ``lp``, ``milp`` and
+            ``exact``, which each worker finds once for a network, before the first question that
+            needs them and not counted in its seconds.
+        seconds_per_neuron: limit for each extreme of such bounds.
         seconds: limit for each question.
     """
 
@@ -57,6 +67,7 @@ class Nearest(Ask):
     solver: str | None = None
     formulation: str | None = None
     bounds: str | None = None
+    seconds_per_neuron: float | None = None
     attack: bool = True
     seconds: float | None = None
 
@@ -76,8 +87,9 @@ class Nearest(Ask):
             strategy=self.strategy,
             solver=self.solver,
             formulation=self.formulation,
-            bounds=self.bounds,
+            bounds=None if self.bounds is None else "crown",
         )
+        check_bounds(self.bounds, self.seconds_per_neuron)
         Limits(self.seconds)
         Box(*self.range)
         Untargeted(ratio=self.ratio, margin=self.margin)
@@ -147,13 +159,17 @@ class Nearest(Ask):
     def _engine(
         self, network: Network, x: Float[np.ndarray, "..."], criterion: Criterion
     ) -> Engine:
-        of_milp = {
+        of_milp: dict[str, Any] = {
             "strategy": self.strategy,
             "solver": self.solver,
             "formulation": self.formulation,
             "bounds": self.bounds,
         }
         engine: Engine
+        if self.bounds in SEARCHED:
+            of_milp["bounds"] = known_bounds(
+                network, self.bounds, self.seconds_per_neuron, self.range
+            )
         if self.engine == Milp.name or any(value is not None for value in of_milp.values()):
             engine = milp(**of_milp)
         elif self.engine == Columns.name:
