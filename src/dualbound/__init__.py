@@ -33,6 +33,7 @@ from dualbound.queries.models import load
 from dualbound.region import L0, L1, L2, Box, Grid, L0Ball, L1Ball, L2Ball, LInf, Region
 from dualbound.search import Columns, Milp, Progress
 from dualbound.solvers import Gurobi, Highs, Scip, Xpress
+from dualbound.studies import Study
 
 __version__ = "0.1.0"
 
@@ -68,6 +69,7 @@ __all__ = [
     "RunnerUp",
     "Scip",
     "Status",
+    "Study",
     "Targeted",
     "Untargeted",
     "Witness",

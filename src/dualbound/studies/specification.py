@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -188,7 +189,7 @@ class Specification:
 
     def network(self, name: str) -> Network:
         """A network by the name that it has in this study."""
-        file = self.folder / name
+        file = self._file(name)
         return load(file if file.exists() else name)
 
     def _images(self, one: Series, network: Network) -> Iterator[Image]:
@@ -210,9 +211,13 @@ class Specification:
 
     def image(self, name: str, network: Network) -> Image:
         """An image by the name that it has in this study."""
-        file = self.folder / name
+        file = self._file(name)
         image = load_image(str(file) if file.is_file() else name, network.input_shape)
         return replace(image, name=name)
+
+    def _file(self, name: str) -> Path:
+        """Where a file is, though the study's folder may not be there yet."""
+        return Path(os.path.normpath(self.folder.resolve() / name))
 
 
 def spelt_out(spec: str) -> list[str]:

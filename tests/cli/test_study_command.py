@@ -1,0 +1,102 @@
+"""``dualbound study`` and ``reproduce``: words, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cli.conftest import Cli
+
+ARGUMENTS = ("-n", "tiny.onnx", "-i", "point.csv", "--target", "1", "--keep", "all")
+
+
+@pytest.fixture
+def folder(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with the tiny network and its image."""
+    for file in tiny.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_study_from_its_first_line_to_its_tables(cli: Cli, folder: Path) -> None:
+    made = cli("study", "new", "demo", *ARGUMENTS)
+    assert (made.code, made.out) == (
+        0,
+        "Wrote demo/study.toml: 1 question. Next: dualbound study run demo\n",
+    )
+    assert 'networks = ["../tiny.onnx"]' in (folder / "demo" / "study.toml").read_text()
+    run = cli("study", "run", "demo", "--executor", "serial")
+    assert run.code == 0
+    assert "demo: 1 of 1 answered" in run.out
+    assert "1 of 1 answered: 1 proved" in run.err
+    status = json.loads(cli("study", "status", "demo", "--json").out)
+    assert status == {
+        "query": "study", "study": "demo", "title": "demo", "answers": {"optimal": 1},
+    }  # fmt: skip
+    table = cli("study", "table", "demo", "--by", "norm", "--of", "value")
+    assert "count  solved" in table.out
+    assert cli("study", "table", "demo", "--rows", "--out", "rows.parquet").code == 0
+    assert pd.read_parquet("rows.parquet")["status"].tolist() == ["optimal"]
+    assert cli("study", "table", "demo", "--out", "t.tex").out == "Wrote t.tex: 1 row.\n"
+    assert "tabular" in Path("t.tex").read_text()
+    export = cli("study", "export", "demo", "--out", "answers")
+    assert export.out == "Wrote 1 answer to answers, 1 with a witness.\n"
+    assert np.load("answers/1.npy").size == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("new", "demo", "-n", "no.onnx", "-i", "point.csv"), "There is no file"),
+        (("new", "demo", "-n", "dnn1", "-i", "sample:0", "--target", "seven"), "target takes"),
+        (("new", "demo", "-n", "dnn1", "-i", "sample:0", "--keep", "misread"), "asks nothing"),
+        (("run", "nowhere"), "there is no nowhere/study.toml"),
+        (("status", "nowhere"), "is no study"),
+        (("table", "nowhere"), "is no study"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_nothing_is_written(
+    cli: Cli, folder: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    outcome = cli("study", *arguments)
+    assert outcome.code == 2
+    assert said in " ".join(outcome.err.split())
+    assert not (folder / "demo").exists()
+
+
+def test_a_study_is_never_written_over(cli: Cli, folder: Path) -> None:
+    cli("study", "new", "demo", *ARGUMENTS)
+    again = cli("study", "new", "demo", *ARGUMENTS)
+    assert (again.code, "exists already" in again.err) == (2, True)
+
+
+def test_tables_of_no_answers_say_what_to_do(cli: Cli, folder: Path) -> None:
+    cli("study", "new", "demo", *ARGUMENTS)
+    outcome = cli("study", "table", "demo")
+    assert outcome.code == 2
+    assert "dualbound study run demo" in outcome.err
+
+
+def test_failed_questions_are_counted_with_their_reason(cli: Cli, folder: Path) -> None:
+    cli("study", "new", "demo", *ARGUMENTS)
+    path = folder / "demo" / "study.toml"
+    path.write_text(path.read_text() + 'norm = "l2"\nsolver = "highs"\n')
+    path.write_text(path.read_text().replace('norm = "l1"\n', ""))
+    run = cli("study", "run", "demo", "--executor", "serial")
+    assert run.code == 3
+    assert "cannot do quadratic objectives" in run.out
+
+
+def test_experiments_are_listed_and_run(cli: Cli, folder: Path) -> None:
+    assert "koot-adversaries" in cli("reproduce", "--list").out
+    run = cli("reproduce", "schoenfeld-forward", "--quick", "--executor", "serial")
+    assert run.code == 0
+    assert "published" in run.out
+    assert (folder / "schoenfeld-forward-quick" / "tables.md").read_text().startswith("# The")
+    assert cli("reproduce").code == 2
+    assert "did you mean" in cli("reproduce", "koot-bonds").err
