@@ -255,9 +255,11 @@ def _say_status(found: Study) -> None:
 
 
 def _reasons(found: Study) -> list[tuple[str, str]]:
-    frame = found.frame()
-    notes = frame[frame["status"] == FAILED]["note"].value_counts()
-    return [("because", f"{count} × {note}") for note, count in notes.head(3).items()]
+    with found.store() as store:
+        reasons = list(store.reasons().items())
+    rest = sum(count for _, count in reasons[3:])
+    rows = [("because", f"{count} × {note}") for note, count in reasons[:3]]
+    return rows + ([("because", f"{rest} × for other reasons")] if rest else [])
 
 
 def _format(format_: str | None, out: Path | None) -> str:

@@ -311,6 +311,16 @@ class Store:
             )
             return {str(status): int(count) for status, count in rows}
 
+    def reasons(self) -> dict[str, int]:
+        """Why questions were given up, and how many for each reason; the most frequent first."""
+        with _mapped(self.path):
+            rows = self._sql.execute(
+                "SELECT note, count(*) AS n FROM answers JOIN questions ON id = question "
+                "WHERE NOT retired AND status = ? GROUP BY note ORDER BY n DESC, note",
+                (FAILED,),
+            )
+            return {str(note): int(count) for note, count in rows}
+
     def detail(self, question: int) -> dict[str, Any]:
         """What only this kind of question has.
 

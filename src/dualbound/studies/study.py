@@ -15,7 +15,7 @@ from jaxtyping import Float
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.limits import Clock
 from dualbound.network import Network
-from dualbound.studies.executors import compile_first, executor_named
+from dualbound.studies.executors import Inline, compile_first, executor_named
 from dualbound.studies.question import Question
 from dualbound.studies.runner import Moment, Watch, work_off
 from dualbound.studies.specification import FILE, Specification
@@ -121,7 +121,7 @@ class Study:
                 clock = stack.enter_context(Clock().catching_ctrl_c())
                 waiting = store.unanswered(again=again)
                 if not waiting:
-                    return work_off(store, [], task_of, _NoExecutor(), clock, on_progress)
+                    return work_off(store, [], task_of, Inline(), clock, on_progress)
                 compile_first()
                 if isinstance(executor, str):
                     executor = stack.enter_context(executor_named(executor))
@@ -220,7 +220,3 @@ class Study:
             lock.release()
             with contextlib.suppress(OSError):
                 os.unlink(self.folder / LOCK)
-
-
-class _NoExecutor(Executor):
-    """Where there is nothing to ask."""
