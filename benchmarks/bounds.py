@@ -88,7 +88,7 @@ def extremes(
     """Bound, whether it is exact, and seconds of each largest and (negated) smallest output."""
     starts = region.sample(np.random.default_rng(0), 64)
 
-    def extreme(question: tuple[int, int]) -> tuple[float, bool, float]:
+    def answer(question: tuple[int, int]) -> tuple[float, bool, float]:
         i, side = question
         row = known.get((name, part.output, i, side))
         if row is not None and (row["exact"] == "True" or float(row["limit"]) >= limit):
@@ -108,7 +108,7 @@ def extremes(
         return bound, exact, seconds
 
     with ThreadPoolExecutor(core_count()) as pool:
-        return list(pool.map(extreme, [(i, s) for i in range(part.output_size) for s in (1, -1)]))
+        return list(pool.map(answer, [(i, s) for i in range(part.output_size) for s in (1, -1)]))
 
 
 def by_program(

@@ -220,8 +220,22 @@ class Lame(Executor):
 
 
 def test_workers_without_dualbound_end_the_run_with_a_sentence(make: Make) -> None:
-    with pytest.raises(WorkersLost, match="needs the same dualbound"):
+    with pytest.raises(WorkersLost, match="need the same dualbound"):
         Study.open(make()).run(executor=Lame())
+
+
+def test_an_image_that_is_named_twice_is_asked_once(make: Make) -> None:
+    folder = make(points=1)
+    path = folder / "study.toml"
+    path.write_text(path.read_text().replace('"x0.npy"', '"x0.npy", "x0.npy"'))
+    assert Study.open(folder).run(executor="serial").total == 4
+
+
+def test_a_study_that_asks_nothing_is_refused(make: Make) -> None:
+    text = 'networks = ["dnn1"]\nimages = ["sample:0"]\nkeep = "misread"\n'
+    folder = make(text=text + '[[questions]]\nquery = "nearest"\n')
+    with pytest.raises(InvalidInput, match="asks nothing"):
+        Study.open(folder).run(executor="serial")
 
 
 def test_an_unknown_executor_is_named(make: Make) -> None:

@@ -221,6 +221,7 @@ class Dask(Executor):
                 "and workers with 'dask worker'."
             ) from error
         self._executor = self._client.get_executor(pure=False)
+        self._closed = False
         self._latest: dict[int, Progress] = {}
         self.tell: Tell = _say_to_scheduler
         self._client.subscribe_topic(TOPIC, self._hear)
@@ -247,6 +248,9 @@ class Dask(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `Executor.shutdown`."""
+        if self._closed:
+            return
+        self._closed = True
         with contextlib.suppress(OSError, TimeoutError):
             self._executor.shutdown(wait=wait and not cancel_futures)
             self._client.close()

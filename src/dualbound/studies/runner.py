@@ -170,8 +170,9 @@ def _outcome(future: Future[Outcome], one: Open, store: Store, moment: Moment) -
         given_up = is_given_up(error)
         if not (given_up or is_death(error)):
             raise WorkersLost(
-                f"A worker could not take a question: {type(error).__name__}: {error}. Its Python "
-                "needs the same dualbound as this one. The answers so far are kept."
+                f"A question came back without an answer: {type(error).__name__}: {error}. Workers "
+                "need the same dualbound as this process, and a connection to it. The answers so "
+                "far are kept."
             ) from error
         moment.deaths += 1
         deaths = store.count_death(one.id)

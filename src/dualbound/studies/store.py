@@ -212,14 +212,7 @@ class Store:
 
         Raises:
             OutputError: the file cannot be written.
-            InvalidInput: a question is asked twice.
         """
-        listed = list(questions)
-        keys = {question.key for question in listed}
-        if len(keys) < len(listed):
-            seen: set[str] = set()
-            twice = next(q for q in listed if q.key in seen or seen.add(q.key))  # type: ignore[func-returns-value]
-            raise InvalidInput(f"The study asks the same question twice: {twice}.")
         with _mapped(self.path), self._sql:
             self._sql.execute("UPDATE questions SET retired = 1")
             self._sql.executemany(
@@ -230,7 +223,7 @@ class Store:
                 [
                     (q.key, k, q.name, q.ask.query, q.options, q.network, q.network_sha256,
                      q.image, q.image_sha256, q.label)
-                    for k, q in enumerate(listed)
+                    for k, q in enumerate(questions)
                 ],
             )  # fmt: skip
             self._set("study.toml", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -25,7 +24,7 @@ from dualbound.studies.task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-LOCK = ".running"
+LOCK = ".lock"
 
 
 class Study:
@@ -105,6 +104,10 @@ class Study:
             WorkersLost: the executor cannot run anything.
         """
         questions = {question.key: question for question in self.specification.questions()}
+        if not questions:
+            raise InvalidInput(
+                f"{self.folder / FILE} asks nothing: no image is left of those to keep."
+            )
         text = (self.folder / FILE).read_text(encoding="utf-8")
         with self._alone(), Store(self.folder, writable=True) as store:
             difference = store.difference(questions.values())
@@ -217,6 +220,4 @@ class Study:
         try:
             yield
         finally:
-            lock.release()
-            with contextlib.suppress(OSError):
-                os.unlink(self.folder / LOCK)
+            lock.release()  # the file stays: to delete it would let two runs in
