@@ -29,7 +29,7 @@ from dualbound.milp import encode, formulation_named
 from dualbound.network import Affine
 from dualbound.phases.tree import prepare
 from dualbound.solvers import Highs, Stop
-from dualbound.tighten.extreme import EXACT, Extreme
+from dualbound.tighten.extreme import EXACT, Extreme, extreme
 from dualbound.tighten.layerwise import MILP_SLACK
 
 TREE = 0.1
