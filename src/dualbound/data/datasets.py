@@ -108,6 +108,20 @@ def fashion_mnist(split: str = "test") -> ImageSet:
     return _image_set(_FASHION_MNIST, split)
 
 
+def is_here(name: str, split: str) -> bool:
+    """Whether a data set can be read without a download.
+
+    Args:
+        name: ``mnist`` or ``fashion-mnist``; of any other there is nothing here.
+        split: ``train`` or ``test``.
+    """
+    source = {one.name: one for one in (_MNIST, _FASHION_MNIST)}.get(name)
+    if source is None or split not in _STEMS:
+        return False
+    parts = ("images-idx3-ubyte.gz", "labels-idx1-ubyte.gz")
+    return all(_held(source, f"{_STEMS[split]}-{part}") for part in parts)
+
+
 def _image_set(source: _Source, split: str) -> ImageSet:
     if split not in _STEMS:
         raise DataError(
@@ -138,13 +152,19 @@ def _read(
 
 def _locate(source: _Source, file: str) -> Path:
     """The file in ``$DUALBOUND_DATA``, in the cache, or downloaded into the cache."""
-    cache = platformdirs.user_cache_path("dualbound") / source.name
+    return _held(source, file) or _download(source, file, _cache(source))
+
+
+def _held(source: _Source, file: str) -> Path | None:
+    """The file where it is on this machine."""
     root = os.environ.get("DUALBOUND_DATA")
-    folders = [Path(root).expanduser() / source.name, cache] if root else [cache]
-    for folder in folders:
-        if (folder / file).is_file():
-            return folder / file
-    return _download(source, file, cache)
+    folders = [Path(root).expanduser() / source.name] if root else []
+    found = [folder / file for folder in [*folders, _cache(source)] if (folder / file).is_file()]
+    return found[0] if found else None
+
+
+def _cache(source: _Source) -> Path:
+    return platformdirs.user_cache_path("dualbound") / source.name
 
 
 def _download(source: _Source, file: str, folder: Path) -> Path:

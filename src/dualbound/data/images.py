@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from dualbound.data.datasets import ImageSet, fashion_mnist, mnist
+from dualbound.data.datasets import ImageSet, fashion_mnist, is_here, mnist
 from dualbound.data.image_files import READERS
 from dualbound.data.sample import Sample, sample
 from dualbound.errors import DataError, InvalidInput
@@ -82,6 +82,16 @@ def load_image(spec: str, shape: tuple[int, ...] | None = None) -> Image:
     pixels = _fit(spec, _finite(spec, pixels), shape)
     pixels.flags.writeable = False
     return Image(spec, pixels, label)
+
+
+def needs_download(spec: str) -> bool:
+    """Whether `load_image` would have to fetch a data set first.
+
+    >>> needs_download("sample:0"), needs_download("digit.png")
+    (False, False)
+    """
+    head, _, rest = spec.partition(":")
+    return head in _DATA_SETS and not is_here(head, rest.partition(":")[0])
 
 
 def _member(
