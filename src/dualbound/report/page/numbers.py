@@ -1,0 +1,100 @@
+"""How the page writes numbers: short, of one width, and never more than is known."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from dualbound.report.words import rounded_down, rounded_up, whole
+
+NOTHING = "–"
+"""Where there is no number."""
+
+
+def known(value: object) -> bool:
+    """Whether there is a value at all: not None, NaN or pandas' NA.
+
+    >>> known(0.0), known(None), known(float("nan"))
+    (True, False, False)
+    """
+    return value is not None and value is not pd.NA and bool(value == value)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """So many significant digits.
+
+    >>> number(1234.5678), number(0.000123456), number(None), number(-2.0), number(float("inf"))
+    ('1,235', '0.0001235', '–', '−2', '∞')
+    """
+    if value is None or not known(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    digits = max(digits, len(str(int(abs(value)))))
+    return _signed(f"{float(value):,.{digits}g}")
+
+
+def fixed(value: float | None, decimals: int) -> str:
+    """So many decimals.
+
+    >>> fixed(2.0, 2), fixed(-0.5, 1)
+    ('2.00', '−0.5')
+    """
+    if value is None or not known(value) or math.isinf(value):
+        return number(value)
+    return _signed(f"{float(value):,.{decimals}f}")
+
+
+def integer(value: float | None) -> str:
+    """A whole number; the nearest, of a mean.
+
+    >>> integer(12345), integer(None)
+    ('12,345', '–')
+    """
+    return NOTHING if value is None or not known(value) else _signed(f"{round(value):,}")
+
+
+def share(part: float, of: float, decimals: int = 0) -> str:
+    """A part in percent; only all of it is 100 %, only nothing 0 %.
+
+    >>> share(1, 3), share(999, 1000), share(1, 1000), share(0, 0)
+    ('33 %', '>99 %', '<1 %', '–')
+    """
+    if not of:
+        return NOTHING
+    written = f"{100 * part / of:.{decimals}f}"
+    least = "0." + "0" * (decimals - 1) + "1" if decimals else "1"
+    if part < of and float(written) == 100:
+        return f">{100 - float(least):.{decimals}f} %"
+    if part > 0 and float(written) == 0:
+        return f"<{least} %"
+    return f"{written} %"
+
+
+def gap(value: float | None) -> str:
+    """A relative gap in percent.
+
+    >>> gap(0.0312), gap(0.00004), gap(0.0), gap(float("nan"))
+    ('3.1 %', '<0.1 %', '0 %', '–')
+    """
+    if value is None or not known(value):
+        return NOTHING
+    return "0 %" if value == 0 else share(value, 1, 1) if value < 0.999 else f"{100 * value:,.0f} %"
+
+
+def bound(value: float | None, *, upper: bool = False, count: bool = False) -> str:
+    """A bound, rounded so that what is written is proved too.
+
+    >>> bound(1.99999), bound(1.00001, upper=True), bound(3.2, count=True)
+    ('1.9999', '1.0001', '4')
+    """
+    if value is None or not known(value) or math.isinf(value):
+        return number(value)
+    if count:
+        return str(whole(value))
+    return _signed((rounded_up if upper else rounded_down)(float(value), 4))
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", "−") if text.startswith("-") else text
