@@ -22,6 +22,7 @@ from dualbound.cli.help_texts import examples
 from dualbound.cli.info import info
 from dualbound.cli.nearest import nearest
 from dualbound.cli.perfect import perfect
+from dualbound.cli.report import report
 from dualbound.cli.reproduce import reproduce
 from dualbound.cli.solvers import solvers
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
@@ -144,6 +145,7 @@ for command, lines in (
             "dualbound perfect dnn1 --label 8 --loss squared --time-limit 60 --json",
         ],
     ),
+    (report, ["dualbound report demo", "dualbound report demo --out demo.html"]),
     (solvers, ["dualbound solvers", "dualbound solvers --json"]),
     (
         reproduce,
