@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from dualbound.studies import Study
+from dualbound.studies.question import Question
+from dualbound.studies.row import Row
 from report.fabricated import fabricate, nearest_row, question
 
 EVERYTHING = """
@@ -83,14 +85,23 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Ten thousand answers that nobody computed, of four networks in two norms."""
+    return fabricate(tmp_path_factory.mktemp("studies") / "large", many(1250))
+
+
+@pytest.fixture(scope="session")
+def long(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Eight hundred of them, for a browser."""
+    return fabricate(tmp_path_factory.mktemp("studies") / "long", many(100))
+
+
+def many(each: int) -> list[tuple[Question, Row | None]]:
     rng = np.random.default_rng(0)
-    asked = [
+    return [
         (
             question(k, name=f"any {norm}", network=network, options={"norm": norm}, label=k % 10),
             nearest_row(rng, norm=norm, witness=k < 20),
         )
         for network in ("dnn1", "dnn2", "dnn3", "dnn4")
         for norm in ("l1", "l0")
-        for k in range(1250)
+        for k in range(each)
     ]
-    return fabricate(tmp_path_factory.mktemp("studies") / "large", asked)

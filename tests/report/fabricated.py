@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dualbound.studies import Store, Study
-from dualbound.studies.asks import KINDS, ask_from
+from dualbound.studies.asks import KINDS, Ask, ask_from
 from dualbound.studies.question import Question
 from dualbound.studies.row import Row
 from dualbound.studies.task import Outcome
@@ -35,9 +37,14 @@ def question(
     options: Mapping[str, Any] | None = None,
 ) -> Question:
     """The k-th of a study; an image of its own where none is named."""
-    ask = ask_from(KINDS[query], options or {}, "here")
+    ask = _ask(query, json.dumps(options or {}))
     image = f"sample:{k}" if image == "" else image
     return Question(name, ask, network, "0" * 64, image, f"{k:064}", label)
+
+
+@functools.cache
+def _ask(query: str, options: str) -> Ask:
+    return ask_from(KINDS[query], json.loads(options), "here")
 
 
 def fabricate(

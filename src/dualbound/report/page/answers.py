@@ -108,13 +108,13 @@ def options_of(text: str) -> Mapping[str, Any]:
     return read if isinstance(read, dict) else {}
 
 
-def bound_of(query: str, options: Mapping[str, Any], value: float | None) -> str:
+def bound_of(query: str, options: Mapping[str, Any], value: object) -> str:
     """A question's bound in words, rounded to the side on which it is proved."""
     upper = query == ACTIVATE and options.get("maximise") is not False
     return numbers.bound(value, upper=upper, count=options.get("norm") == "l0")
 
 
-def value_of(options: Mapping[str, Any], value: float | None) -> str:
+def value_of(options: Mapping[str, Any], value: object) -> str:
     """A question's value in words; a count in L0."""
     return numbers.integer(value) if options.get("norm") == "l0" else numbers.fixed(value, 4)
 

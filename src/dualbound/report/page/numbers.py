@@ -1,4 +1,7 @@
-"""How the page writes numbers: short, of one width, and never more than is known."""
+"""How the page writes numbers: short, of one width, and never more than is known.
+
+What is to be written may come right out of a table: a number, None, NaN or pandas' NA.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,15 @@ NOTHING = "–"
 """Where there is no number."""
 
 
+def plain(value: object) -> float | None:
+    """A number of a table; None where there is none.
+
+    >>> plain(3), plain(pd.NA), plain(float("nan"))
+    (3.0, None, None)
+    """
+    return float(value) if known(value) else None  # type: ignore[arg-type]
+
+
 def known(value: object) -> bool:
     """Whether there is a value at all: not None, NaN or pandas' NA.
 
@@ -21,38 +33,39 @@ def known(value: object) -> bool:
     return value is not None and value is not pd.NA and bool(value == value)
 
 
-def number(value: float | None, digits: int = 4) -> str:
+def number(value: object, digits: int = 4) -> str:
     """So many significant digits.
 
     >>> number(1234.5678), number(0.000123456), number(None), number(-2.0), number(float("inf"))
     ('1,235', '0.0001235', '–', '−2', '∞')
     """
-    if value is None or not known(value):
+    of = plain(value)
+    if of is None:
         return NOTHING
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    digits = max(digits, len(str(int(abs(value)))))
-    return _signed(f"{float(value):,.{digits}g}")
+    if math.isinf(of):
+        return "∞" if of > 0 else "−∞"
+    digits = max(digits, len(str(int(abs(of)))))
+    return _signed(f"{of:,.{digits}g}")
 
 
-def fixed(value: float | None, decimals: int) -> str:
+def fixed(value: object, decimals: int) -> str:
     """So many decimals.
 
     >>> fixed(2.0, 2), fixed(-0.5, 1)
     ('2.00', '−0.5')
     """
-    if value is None or not known(value) or math.isinf(value):
-        return number(value)
-    return _signed(f"{float(value):,.{decimals}f}")
+    of = plain(value)
+    return number(of) if of is None or math.isinf(of) else _signed(f"{of:,.{decimals}f}")
 
 
-def integer(value: float | None) -> str:
+def integer(value: object) -> str:
     """A whole number; the nearest, of a mean.
 
     >>> integer(12345), integer(None)
     ('12,345', '–')
     """
-    return NOTHING if value is None or not known(value) else _signed(f"{round(value):,}")
+    of = plain(value)
+    return number(of) if of is None or math.isinf(of) else _signed(f"{round(of):,}")
 
 
 def share(part: float, of: float, decimals: int = 0) -> str:
@@ -72,28 +85,30 @@ def share(part: float, of: float, decimals: int = 0) -> str:
     return f"{written} %"
 
 
-def gap(value: float | None) -> str:
+def gap(value: object) -> str:
     """A relative gap in percent.
 
     >>> gap(0.0312), gap(0.00004), gap(0.0), gap(float("nan"))
     ('3.1 %', '<0.1 %', '0 %', '–')
     """
-    if value is None or not known(value):
+    of = plain(value)
+    if of is None:
         return NOTHING
-    return "0 %" if value == 0 else share(value, 1, 1) if value < 0.999 else f"{100 * value:,.0f} %"
+    return "0 %" if of == 0 else share(of, 1, 1) if of < 0.999 else f"{100 * of:,.0f} %"
 
 
-def bound(value: float | None, *, upper: bool = False, count: bool = False) -> str:
+def bound(value: object, *, upper: bool = False, count: bool = False) -> str:
     """A bound, rounded so that what is written is proved too.
 
     >>> bound(1.99999), bound(1.00001, upper=True), bound(3.2, count=True)
     ('1.9999', '1.0001', '4')
     """
-    if value is None or not known(value) or math.isinf(value):
-        return number(value)
+    of = plain(value)
+    if of is None or math.isinf(of):
+        return number(of)
     if count:
-        return str(whole(value))
-    return _signed((rounded_up if upper else rounded_down)(float(value), 4))
+        return str(whole(of))
+    return _signed((rounded_up if upper else rounded_down)(of, 4))
 
 
 def _signed(text: str) -> str:

@@ -159,7 +159,7 @@ def every_answer(answers: Answers) -> Table:
     lines = []
     for k, row in enumerate(frame.itertuples()):
         options, found = options_of(str(row.options)), state(str(row.query), str(row.status))
-        value, bound = _float(row.value), _float(row.bound)
+        value, bound = numbers.plain(row.value), numbers.plain(row.bound)
         if row.status == "infeasible" and bound is None:
             bound = math.inf
         cells = (
@@ -169,9 +169,9 @@ def every_answer(answers: Answers) -> Table:
             found,
             value_of(options, value),
             bound_of(str(row.query), options, bound),
-            numbers.gap(_float(row.gap)),
-            numbers.fixed(_float(row.seconds), 2),
-            numbers.integer(_float(row.nodes)),
+            numbers.gap(numbers.plain(row.gap)),
+            numbers.fixed(numbers.plain(row.seconds), 2),
+            numbers.integer(numbers.plain(row.nodes)),
         )
         lines.append(Line(cells, KINDS.get(found, "")))
     numeric = {"no.", "value", "bound", "gap", "seconds", "nodes"} | {
@@ -215,10 +215,6 @@ def failures(answers: Answers) -> Table | None:
 
 def _words(row: pd.Series) -> str:
     return " · ".join(str(row[part]) for part in ("name", "network", "subject") if row[part])
-
-
-def _float(value: object) -> float | None:
-    return float(value) if numbers.known(value) else None  # type: ignore[arg-type]
 
 
 def _cell(value: object) -> str:
