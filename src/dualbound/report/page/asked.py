@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from dualbound.criterion.targeted import how_clearly
 from dualbound.region import NORMS
-from dualbound.report.page import numbers
 from dualbound.report.page.answers import Answers
 from dualbound.studies.asks import Activate, Ask, BoundNeurons, Forward, Nearest, Perfect
 from dualbound.studies.specification import Scope, Series
@@ -131,10 +130,10 @@ def _images(scope: Scope) -> str:
 
 def _limits(ask: Ask) -> str:
     seconds, gap = getattr(ask, "seconds", None), getattr(ask, "gap", None)
-    words = ["no time limit" if seconds is None else f"{numbers.number(seconds)} s a question"]
+    words = ["no time limit" if seconds is None else f"{seconds:g} s a question"]
     each = getattr(ask, "seconds_per_neuron", None)
     if each is not None:
-        words.append(f"{numbers.number(each)} s a neuron")
+        words.append(f"{each:g} s a neuron")
     if gap is not None:
         words.append(f"gap {100 * gap:g} %")
     return ", ".join(words)

@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
 
 from dualbound.files import write_whole
 from dualbound.report.page import numbers
@@ -86,8 +85,8 @@ def _filled(answers: Answers) -> str:
         failures=failures(answers),
         version=versions().get("dualbound", ""),
         integer=numbers.integer,
-        style=Markup(_part("style.css")),
-        script=Markup(script),
+        style=_part("style.css"),
+        script=script,
         script_hash=_hash(script),
     )
 

@@ -39,6 +39,9 @@ PANELS = 8
 INTERVALS = 24
 """At most so many open questions are drawn below a histogram, the widest ones."""
 
+_FEW = 8
+"""So many intervals have room for a mark at their end."""
+
 _ROW, _HEAD, _FOOT, _LONGEST = 62.0, 8.0, 40.0, 46
 """Heights in a panel, and letters of a name."""
 
@@ -119,7 +122,7 @@ def _panel(key: str, title: str, rows: list[Distances]) -> Panel:
     proved, left = (sum(len(part) for part in parts) for parts in (
         [row.proved for row in rows], [row.values for row in rows]
     ))  # fmt: skip
-    note = f"{proved:,} proved distances" + (f", {left:,} open ones." if left else ".")
+    note = f"{proved:,} proved distances" + (f", {left:,} open." if left else ".")
     return Panel(title, inlined(figure, key, words), note=note, table=_numbers(key, title, rows))
 
 
@@ -169,5 +172,8 @@ def _row(ax: Axes, row: Distances, end: float) -> None:
     lines = min(len(row.values), INTERVALS)
     if lines:
         at = -0.5 * (np.arange(lines) + 1) / (lines + 1)
-        ax.hlines(at, row.bounds[:lines], row.values[:lines], color=OPEN, linewidth=1.4)
-        ax.plot(row.values[:lines], at, "|", color=OPEN, markersize=3.5, markeredgewidth=1.2)
+        few = lines <= _FEW
+        ends = (row.bounds[:lines], row.values[:lines])
+        ax.hlines(at, *ends, color=OPEN, linewidth=1.4 if few else 0.7)
+        if few:
+            ax.plot(ends[1], at, "|", color=OPEN, markersize=3.5, markeredgewidth=1.2)

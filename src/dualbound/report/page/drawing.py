@@ -6,6 +6,7 @@ a CSS variable, so that one drawing serves light and dark. Text is text, in the 
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Sequence
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from markupsafe import Markup, escape
 
 from dualbound.report.page.tables import Table
 from dualbound.report.picture import new_figure
@@ -63,14 +63,14 @@ class Panel:
 
     Attributes:
         heading: above it.
-        svg: the drawing, with its alternative text.
+        svg: the drawing, with its alternative text; HTML that is escaped already.
         keys: of its lines.
         note: below it.
         table: its numbers.
     """
 
     heading: str
-    svg: Markup = field(repr=False)
+    svg: str = field(repr=False)
     keys: tuple[Key, ...] = ()
     note: str = ""
     table: Table | None = None
@@ -129,7 +129,7 @@ def thinned(
     return tuple(line[kept] for line in (x, *ys))
 
 
-def inlined(figure: Figure, key: str, words: str) -> Markup:
+def inlined(figure: Figure, key: str, words: str) -> str:
     """A figure as part of an HTML page.
 
     Args:
@@ -154,12 +154,12 @@ def inlined(figure: Figure, key: str, words: str) -> Markup:
     drawn = re.sub(f"{_STAND_IN}0([1-6])", r"var(--c\1)", drawn)
     drawn = re.sub(r">\s+<", "><", drawn)
     box = re.search(r'viewBox="[^"]*"', drawn)
-    said = escape(words)
+    said = html.escape(words)
     head = (
         f'<svg class="drawn" {box.group() if box else ""} role="img" aria-label="{said}" '
         f'xmlns="http://www.w3.org/2000/svg"><title>{said}</title>'
     )
-    return Markup(head + drawn[drawn.index(">") + 1 :].strip())
+    return head + drawn[drawn.index(">") + 1 :].strip()
 
 
 def _with_ids(drawn: str, key: str) -> str:

@@ -34,10 +34,12 @@ def known(value: object) -> bool:
 
 
 def number(value: object, digits: int = 4) -> str:
-    """So many significant digits.
+    """So many significant digits; whole numbers without decimals.
 
     >>> number(1234.5678), number(0.000123456), number(None), number(-2.0), number(float("inf"))
     ('1,235', '0.0001235', '–', '−2', '∞')
+    >>> number(2.6), number(71_234.5)
+    ('2.600', '71,234')
     """
     of = plain(value)
     if of is None:
@@ -45,7 +47,8 @@ def number(value: object, digits: int = 4) -> str:
     if math.isinf(of):
         return "∞" if of > 0 else "−∞"
     digits = max(digits, len(str(int(abs(of)))))
-    return _signed(f"{of:,.{digits}g}")
+    form = f",.{digits}g" if of.is_integer() else f"#,.{digits}g"
+    return _signed(format(of, form).removesuffix("."))
 
 
 def fixed(value: object, decimals: int) -> str:

@@ -117,10 +117,11 @@ def _panel(
     if end <= 0:
         return None
     figure, ax = panel_axes()
+    shade = max(0.08, 0.3 / len(curves))  # many of them lie over one another
     for k, curve in enumerate(curves.values()):
         radii = np.append(curve.steps, end * 1.04)
         x, low, high = thinned(radii, curve.certified(radii), 1 - curve.refuted(radii))
-        ax.fill_between(x, low, high, step="post", color=SERIES[k], alpha=0.28, linewidth=0)
+        ax.fill_between(x, low, high, step="post", color=SERIES[k], alpha=shade, linewidth=0)
         ax.step(x, low, where="post", **style_of(k))
         ax.step(x, high, where="post", **{**style_of(k), "linewidth": 0.9})
     ax.set_xlim(0, end * 1.04)
@@ -160,7 +161,7 @@ def _numbers(
                 Line(
                     (
                         name,
-                        numbers.number(float(radius)),
+                        f"{radius:.6g}",
                         *(numbers.share(count, curve.count, 1) for count in counts),
                     )
                 )

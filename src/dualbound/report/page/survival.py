@@ -78,7 +78,7 @@ def _panel(key: str, series: str, networks: dict[str, pd.DataFrame]) -> Panel:
     ax.set_xlim(low, high)
     ax.xaxis.set_major_locator(FixedLocator(_ticks(low, high)))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.number(value, 2)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     percent_axis(ax)
     named(ax, "seconds, logarithmic", "questions proved")
     words = f"Share of the questions of {series} proved within so many seconds. {'. '.join(said)}."

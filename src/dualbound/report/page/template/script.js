@@ -107,6 +107,7 @@
     document.querySelectorAll(".table").forEach(sortable);
     let opened = [];
     addEventListener("beforeprint", () => {
+      document.querySelectorAll("img").forEach((one) => { one.loading = "eager"; });
       opened = [...document.querySelectorAll("details:not([open])")];
       opened.forEach((one) => { one.open = true; });
     });
