@@ -95,14 +95,20 @@ def _half(rows: pd.DataFrame) -> int:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two others: whole decades, or more where these are few."""
+    """Round numbers between two others: whole decades, or more where these are few.
+
+    >>> _ticks(0.05, 30.0), _ticks(1.6, 2.4)
+    ([0.1, 1.0, 10.0], [1.6, 1.8, 2.0, 2.2, 2.4])
+    """
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
         ticks = [step * 10.0**k for k in decades for step in steps]
         ticks = [tick for tick in ticks if low <= tick <= high]
         if len(ticks) >= 3:
-            break
-    return ticks
+            return ticks
+    from matplotlib.ticker import MaxNLocator
+
+    return [float(tick) for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
 def _counts(networks: dict[str, pd.DataFrame]) -> str:
