@@ -192,6 +192,8 @@ def test_print_is_light_and_whole(look: Any, long_file: Path) -> None:
         )
         == 0
     )
+    page.set_viewport_size({"width": 720, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("#answers tbody tr").count() == 25
 

@@ -97,8 +97,8 @@ def _half(rows: pd.DataFrame) -> int:
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers between two others: whole decades, or more where these are few.
 
-    >>> _ticks(0.05, 30.0), _ticks(1.6, 2.4)
-    ([0.1, 1.0, 10.0], [1.6, 1.8, 2.0, 2.2, 2.4])
+    >>> _ticks(0.05, 30.0), _ticks(1.61, 2.5)
+    ([0.1, 1.0, 10.0], [1.75, 2.0, 2.25, 2.5])
     """
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
