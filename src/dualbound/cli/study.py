@@ -1,4 +1,4 @@
-"""``dualbound study``: new, run, status, table, export."""
+"""``dualbound study``: new, run, status, table, export; and report, which stands alone too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from dualbound.cli import exit_codes, options
 from dualbound.cli.help_texts import examples
 from dualbound.cli.outputs import save_array
+from dualbound.cli.report import report
 from dualbound.cli.streams import say, say_json, say_note
 from dualbound.cli.study_progress import following
 from dualbound.cli.summaries import listing
@@ -234,6 +235,12 @@ def export(
     written(frame, "csv", out / "answers.csv")
     say(f"Wrote {counted(len(frame), 'answer')} to {out}, {count} with a witness.")
     return exit_codes.ANSWERED
+
+
+study.command(
+    "report",
+    epilog=examples("dualbound study report demo", "dualbound study report demo --out demo.html"),
+)(report)
 
 
 def _say_status(found: Study) -> None:
