@@ -17,7 +17,7 @@ from dualbound.files import write_whole
 from dualbound.report.words import counted
 from dualbound.studies import Study
 from dualbound.studies.executors import KINDS
-from dualbound.studies.protocols import PROTOCOLS, protocol_named
+from dualbound.studies.protocols import PROTOCOLS, page, protocol_named
 from dualbound.studies.protocols import reproduce as run_protocol
 
 TABLES = "tables.md"
@@ -67,7 +67,8 @@ def reproduce(
     if not moment.done:
         say_note(f"Nothing is answered yet. Go on with the same command; it is kept in {folder}.")
         return exit_codes.OPEN
-    comparisons = protocol.compare(Study.open(folder))
+    study = Study.open(folder)
+    comparisons = protocol.compare(study)
     for comparison in comparisons:
         drawn = table(*comparison.columns)
         for line in comparison.lines():
@@ -75,8 +76,7 @@ def reproduce(
         say("", Text(comparison.title, "bold"), drawn)
         if comparison.note:
             say(Text(comparison.note, "dim"))
-    pages = "\n".join(comparison.markdown() for comparison in comparisons)
-    write_whole(folder / TABLES, f"# {protocol.title}\n\n{protocol.source}.\n\n{pages}".encode())
+    write_whole(folder / TABLES, page(protocol, study, comparisons).encode())
     say("", f"Tables: {folder / TABLES}. Pictures: dualbound report {folder}")
     missing = moment.total - moment.done
     if missing:

@@ -10,7 +10,7 @@ from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.studies.asks import meant
 from dualbound.studies.protocols import koot, schoenfeld
-from dualbound.studies.protocols.protocol import Comparison, Protocol
+from dualbound.studies.protocols.protocol import Comparison, Protocol, page
 from dualbound.studies.runner import Moment
 from dualbound.studies.specification import FILE
 from dualbound.studies.study import Study
@@ -67,4 +67,4 @@ def reproduce(
     return Study.open(folder).run(executor=executor, on_progress=on_progress)
 
 
-__all__ = ["PROTOCOLS", "Comparison", "Protocol", "protocol_named", "reproduce"]
+__all__ = ["PROTOCOLS", "Comparison", "Protocol", "page", "protocol_named", "reproduce"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dualbound.studies.study import Study
@@ -63,6 +65,29 @@ class Protocol:
     quick: str
     full: str
     compare: Callable[[Study], list[Comparison]] = field(repr=False)
+
+
+def page(protocol: Protocol, study: Study, comparisons: Sequence[Comparison]) -> str:
+    """All tables of a protocol as one document, with when and on what they were measured."""
+    frame = study.frame()
+    first, last = (
+        datetime.fromtimestamp(float(frame[name].agg(which)), UTC).strftime("%Y-%m-%d")
+        for name, which in (("started", "min"), ("finished", "max"))
+    )
+    versions = sorted({text for texts in frame["versions"] for text in _packages(texts)})
+    total = sum(n for status, n in study.counts().items() if status != "retired")
+    about = [
+        f"{protocol.source}. Measured {first if first == last else f'{first} to {last}'}, on "
+        f"{'; '.join(sorted(set(frame['machine'])))}; {', '.join(versions)}.",
+        f"{len(frame)} of {total} questions answered. What is not proved is open: its gap says how "
+        "far.",
+    ]
+    tables = "\n".join(comparison.markdown() for comparison in comparisons)
+    return f"# {protocol.title}\n\n{chr(10).join(about)}\n\n{tables}"
+
+
+def _packages(versions: str) -> list[str]:
+    return [f"{name} {version}" for name, version in json.loads(versions).items()]
 
 
 def number(value: float | None, digits: int = 4) -> float | None:
