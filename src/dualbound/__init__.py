@@ -7,6 +7,11 @@
 7
 """
 
+from dualbound import starting
+
+starting.begin()  # what follows takes a while
+
+# ruff: noqa: E402
 from dualbound.attacks import Linearised
 from dualbound.bounds import Bounds
 from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted

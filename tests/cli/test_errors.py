@@ -506,3 +506,50 @@ def _raising(error: BaseException):
         raise error
 
     return fail
+
+
+@pytest.mark.parametrize("option", ["time_limit", "limits/time", "TimeLimit", "MAXTIME"])
+def test_a_limit_of_the_solver_is_ours_to_set(option: str) -> None:
+    from dualbound.errors import InvalidInput
+    from dualbound.solvers import solver_named
+
+    with pytest.raises(InvalidInput, match="say --time-limit"):
+        solver_named("highs", {option: 5.0})
+
+
+@pytest.mark.parametrize(("value", "where"), [("1e308", "in float64"), ("1e39", "onnxruntime")])
+def test_inputs_too_large_to_compute_with_have_no_label(
+    cli: Cli, tmp_path: Path, value: str, where: str
+) -> None:
+    (tmp_path / "x.csv").write_text(",".join([value] * 784))
+    outcome = cli("classify", "dnn1", tmp_path / "x.csv")
+    assert outcome.code == 2
+    assert where in outcome.err
+    asked = cli("nearest", "dnn1", tmp_path / "x.csv", "-t", 2, "--range", 0, value)
+    assert asked.code == 2
+
+
+@pytest.mark.parametrize("command", [["-m", "dualbound"], ["-m", "dualbound.cli"]])
+def test_ctrl_c_while_it_loads_is_a_line_and_no_traceback(command: list[str]) -> None:
+    for wait in (0.3, 0.6, 0.9):
+        process = subprocess.Popen(
+            [sys.executable, *command, "nearest", "dnn3", "sample:0", "--any"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+        if wait > 0.3:  # before that even Python may not be there
+            assert "Traceback" not in out + err
+            assert process.returncode in (130, 3)
+
+
+def test_importing_dualbound_into_another_program_leaves_ctrl_c_alone() -> None:
+    code = (
+        "import signal, dualbound; "
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "True\n"

@@ -56,7 +56,7 @@ def activate(
         int | None,
         typer.Option(metavar="K", help="Less this neuron of the same layer.", show_default=False),
     ] = None,
-    norm: options.NormName = "l1",
+    norm: options.BallNormName = None,
     radius: options.Radius = None,
     range_: options.InputRange = (0.0, 1.0),
     gap: activations.Gap = DEFAULT_GAP,
@@ -116,6 +116,7 @@ def activate(
     limits = Limits(time_limit)
     activations.check_outputs(witness, save_image, json=json)
     network = read_model(model)
+    norm = options.norm_of_ball(norm, radius)
     region = region_asked(network, image, norm_named(norm), radius, range_)
     chosen: int | str = int(layer) if layer.lstrip("-").isdigit() else layer
     if neuron is None:

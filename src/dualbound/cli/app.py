@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from dualbound import starting
 from dualbound.cli import exit_codes
 from dualbound.cli.activate import activate
 from dualbound.cli.bounds import bounds
@@ -199,6 +200,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the ``dualbound`` script."""
+    starting.over()
     sys.exit(run())
 
 

@@ -26,7 +26,7 @@ from dualbound.solvers import parsed, solver_named
 def bounds(
     model: options.ModelName,
     image: options.OptionalImageName = None,
-    norm: options.NormName = "l1",
+    norm: options.BallNormName = None,
     radius: options.Radius = None,
     range_: options.InputRange = (0.0, 1.0),
     method: Annotated[
@@ -53,20 +53,23 @@ def bounds(
             show_default="one a core",
         ),
     ] = None,
-    solver: options.SolverName = "highs",
+    solver: options.SolverName = None,
     solver_option: options.SolverOptions = None,
     time_limit: options.TimeLimit = None,
     json: options.Json = False,
 ) -> int:
     """Prove bounds on every neuron over a box, or over a ball around an image."""
     limits = Limits(time_limit)
-    if solver_option and method not in ("lp", "milp"):
-        raise InvalidInput(
-            f"--solver-option is for a solver, and the method {method} has none: leave it out, or "
-            "say --method lp or milp."
-        )
-    chosen = solver_named(solver, parsed(solver_option or []))
+    _check(
+        method,
+        solver=solver,
+        solver_option=solver_option,
+        time_per_neuron=time_per_neuron,
+        workers=workers,
+    )
+    chosen = solver_named(solver or "highs", parsed(solver_option or []))
     network = read_model(model)
+    norm = options.norm_of_ball(norm, radius)
     region = region_asked(network, image, norm_named(norm), radius, range_)
     clock = _LayerClock(network, method)
     with status_line(f"{method}: bounding {len(network.relus)} layers") as show:
@@ -108,6 +111,28 @@ def bounds(
         where = region_words(image, norm, radius, range_)
         _show(f"{method} bounds of {model} over {where}", layers, seconds, stopped=stopped)
     return exit_codes.OPEN if stopped else exit_codes.ANSWERED
+
+
+def _check(method: str, **given: object) -> None:
+    """Refuse options that a method has no use for.
+
+    Raises:
+        InvalidInput: there is one.
+    """
+    takes = {
+        "lp": ("solver", "solver_option", "time_per_neuron", "workers"),
+        "milp": ("solver", "solver_option", "time_per_neuron", "workers"),
+        "exact": ("time_per_neuron", "workers"),
+        "interval": (),
+        "crown": (),
+    }
+    for name, value in given.items():
+        if value and name not in takes.get(method, given):
+            methods = " or ".join(known for known, names in takes.items() if name in names)
+            raise InvalidInput(
+                f"--{name.replace('_', '-')} means nothing to the method {method}: leave it out, "
+                f"or say --method {methods}."
+            )
 
 
 class _LayerClock:

@@ -45,6 +45,15 @@ NormName = Annotated[
         "largest.",
     ),
 ]
+BallNormName = Annotated[
+    str | None,
+    typer.Option(
+        "--norm",
+        metavar="l0|l1|l2|linf",
+        help="Of the ball of --radius.",
+        show_default="l1",
+    ),
+]
 Radius = Annotated[
     float | None,
     typer.Option("--radius", metavar="R", help="Of the ball around IMAGE.", show_default=False),
@@ -63,11 +72,12 @@ TimeLimit = Annotated[
     ),
 ]
 SolverName = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--solver",
         metavar="NAME",
         help="Of lp and milp: highs, scip (milp only), gurobi or xpress; see dualbound solvers.",
+        show_default="highs",
     ),
 ]
 MilpSolver = Annotated[
@@ -119,3 +129,19 @@ def solver_asked(name: str | None, options: list[str] | None, engine: str) -> st
             "--solver-option is for a solver: say which by --solver, or --engine milp for highs."
         )
     return solver_named(name or "highs", parsed(options))
+
+
+def norm_of_ball(norm: str | None, radius: float | None) -> str:
+    """The norm of a ball, if there is one.
+
+    Raises:
+        InvalidInput: a norm, and no ball.
+
+    >>> norm_of_ball(None, 2.0), norm_of_ball(None, None)
+    ('l1', 'l1')
+    """
+    if norm is not None and radius is None:
+        raise InvalidInput(
+            "--norm is that of a ball around an image: add IMAGE and --radius, or leave it out."
+        )
+    return norm or "l1"

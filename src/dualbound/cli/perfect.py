@@ -40,7 +40,7 @@ def perfect(
             "their squares (with SCIP).",
         ),
     ] = "l1",
-    norm: options.NormName = "l1",
+    norm: options.BallNormName = None,
     radius: options.Radius = None,
     range_: options.InputRange = (0.0, 1.0),
     gap: activations.Gap = DEFAULT_GAP,
@@ -77,6 +77,7 @@ def perfect(
     limits = Limits(time_limit)
     activations.check_outputs(witness, save_image, json=json)
     network = read_model(model)
+    norm = options.norm_of_ball(norm, radius)
     region = region_asked(network, image, norm_named(norm), radius, range_)
     with watching("ascent") as on_progress:
         answer = queries.perfect(

@@ -237,9 +237,15 @@ class Network:
         return found
 
     def __call__(self, x: ArrayLike) -> Float[np.ndarray, "*batch m"]:
-        """The outputs at one input, ``(m,)``, or at a batch of them, ``(batch, m)``."""
+        """The outputs at one input, ``(m,)``, or at a batch of them, ``(batch, m)``.
+
+        Raises:
+            InvalidInput: ``x`` does not fit, or is so large that float64 cannot hold an output.
+        """
         rows = self.flatten(x)
-        outputs = self.values(rows)[self.output]
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = self.values(rows)[self.output]
+        check_finite(outputs, "in float64")
         single = np.shape(x) in ((self.input_size,), self.input_shape)
         return outputs[0] if single else outputs
 
@@ -325,6 +331,20 @@ def slopes(
 
 Pattern = dict[str, Bool[np.ndarray, " k"]]
 """For every rectifier node, which of its neurons are active."""
+
+
+def check_finite(outputs: Float[np.ndarray, "*batch m"], where: str) -> None:
+    """Refuse outputs that are no numbers: no label follows from them.
+
+    Raises:
+        InvalidInput: there is one.
+    """
+    if not np.all(np.isfinite(outputs)):
+        bad = np.argwhere(~np.isfinite(outputs))[0]
+        raise InvalidInput(
+            f"Output {bad[-1]} of the network is {outputs[tuple(bad)]} {where}: the input, or a "
+            "weight, is too large to be computed with. Scale them down."
+        )
 
 
 def pattern_at(network: Network, x: Float[np.ndarray, " n"]) -> Pattern:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from dualbound.network import Network, replay
+from dualbound.network.graph import check_finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +42,18 @@ def classify(network: Network, x: ArrayLike) -> Classification:
         Label and outputs by both evaluations.
 
     Raises:
-        InvalidInput: ``x`` does not fit, or is not finite.
+        InvalidInput: ``x`` does not fit, is not finite, or is so large that an output is not.
 
     >>> from dualbound import Network
     >>> classify(Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]]), [0.7, 0.2]).label
     0
     """
     row = network.one_input(x)
+    outputs = network(row)
     values = network.values(row[None])
-    outputs = values[network.output][0]
-    runtime = replay(network, row).before_softmax
+    with np.errstate(over="ignore", invalid="ignore"):
+        runtime = replay(network, row).before_softmax
+    check_finite(runtime, "by onnxruntime, in the file's precision")
     return Classification(
         label=int(np.argmax(outputs)),
         outputs=outputs,

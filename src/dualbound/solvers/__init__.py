@@ -12,7 +12,7 @@ from dualbound.solvers.export import write_program
 from dualbound.solvers.fake import Fake
 from dualbound.solvers.gurobi import Gurobi
 from dualbound.solvers.highs import Highs
-from dualbound.solvers.options import Value, parsed
+from dualbound.solvers.options import Value, parsed, refuse_ours
 from dualbound.solvers.outcome import demand
 from dualbound.solvers.overview import SolverOverview, overview
 from dualbound.solvers.scip import Scip
@@ -78,6 +78,7 @@ def solver_named(solver: str | Solver, options: Mapping[str, Value] | None = Non
             f"A solver carries its own options: give them to it, as in "
             f"`{type(solver).__name__}(options={{...}})`, or give the solver's name beside them."
         )
+    refuse_ours(options)
     chosen = _kind(solver)(options=dict(options))
     chosen.open(ProgramBuilder().build())
     return chosen

@@ -37,6 +37,26 @@ def parsed(options: Iterable[str]) -> dict[str, Value]:
     return found
 
 
+OURS = frozenset({"timelimit", "limits/time", "maxtime"})
+"""Options that limit the time, without case and underscores: these limits are set by each query."""
+
+
+def refuse_ours(options: Iterable[str]) -> None:
+    """Refuse the options of a solver that each query sets itself.
+
+    Raises:
+        InvalidInput: there is one.
+
+    >>> refuse_ours(["presolve", "mip_rel_gap"])
+    """
+    for name in options:
+        if name.lower().replace("_", "") in OURS:
+            raise InvalidInput(
+                f"The solver's option {name!r} would be replaced by the limit of the query: say "
+                "--time-limit, or Limits(seconds=...)."
+            )
+
+
 def _value(text: str) -> Value:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
