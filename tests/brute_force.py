@@ -295,12 +295,20 @@ def least_l1_loss(tiny: Tiny, label: int, allowed: Allowed) -> float:
     return best
 
 
-def least_squared_loss(tiny: Tiny, label: int, allowed: Allowed) -> tuple[float, float]:
+def least_squared_loss(
+    tiny: Tiny, label: int, allowed: Allowed, one: float = 1.0
+) -> tuple[float, float]:
     """The same of ``sum (outputs - one-hot)^2``: a value that is reached, and one that is not.
 
     On a polytope the loss is convex: where a general method ends, its tangent plane bounds it.
+
+    Args:
+        tiny: the network.
+        label: whose output is to be ``one``.
+        allowed: inputs.
+        one: what the others are 0 to.
     """
-    lift, goal = Lift(allowed), np.eye(tiny.outputs)[label]
+    lift, goal = Lift(allowed), one * np.eye(tiny.outputs)[label]
     value = bound = np.inf
     for piece in pieces(tiny, lift):
         weight, bias = piece.outputs()

@@ -328,6 +328,58 @@ class TestOutputs:
             refused(cli, *ASK, option, tmp_path / place, message="cannot be written.*folder")
         refused(cli, *ASK, option, tmp_path / "a.docx", message=f"written as.*{suffix}")
 
+    @pytest.mark.parametrize(
+        "other", ["a.png", "./a.png", "folder/../a.png", "link.png"], ids=lambda name: name
+    )
+    def test_a_picture_does_not_overwrite_the_witness(
+        self, cli: Cli, tmp_path: Path, other: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "link.png").symlink_to("a.png")
+        refused(
+            cli,
+            *(*ASK, "--levels", 255, "--witness", "a.png", "--save-image", other),
+            message="--witness and --save-image both name a.png.*Name two files",
+        )
+        assert not (tmp_path / "a.png").exists()
+
+    @pytest.mark.parametrize("option", ["--witness", "--save-image"])
+    @pytest.mark.parametrize(
+        "read", ["the IMAGE", "the MODEL", "--weights", "--cap", "--mask", "--freeze"]
+    )
+    def test_what_is_read_is_not_overwritten(
+        self, cli: Cli, tmp_path: Path, option: str, read: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(queries, "nearest", lambda *a, **k: pytest.fail("searched"))
+        monkeypatch.chdir(tmp_path)
+        name = "a.png"
+        (tmp_path / name).write_bytes(b"as it was")
+        names = {"the MODEL": "dnn1", "the IMAGE": "sample:4"} | {read: name}
+        options = [(key, value) for key, value in names.items() if key.startswith("--")]
+        refused(
+            cli,
+            *("nearest", names["the MODEL"], names["the IMAGE"], "-t", 9, "--levels", 255),
+            *(word for pair in options for word in pair),
+            *(option, tmp_path / name),
+            message=f"{option} would overwrite .*a.png, which is read as {read}: name another",
+        )
+        assert (tmp_path / name).read_bytes() == b"as it was"
+
+    @pytest.mark.parametrize(
+        "command", [("activate", "-l", 1, "-n", 0), ("perfect", "--label", 3)], ids=lambda c: c[0]
+    )
+    def test_nor_by_activate_and_perfect(
+        self, cli: Cli, tmp_path: Path, command: tuple[object, ...]
+    ) -> None:
+        name = tmp_path / "x.npy"
+        np.save(name, np.full(784, 0.5))
+        before = name.read_bytes()
+        asked = (command[0], "dnn1", name, "--radius", 1, *command[1:])
+        message = r"--witness would overwrite .*x.npy, which is read as the IMAGE"
+        refused(cli, *asked, "--witness", name, message=message)
+        assert name.read_bytes() == before
+
     def test_nothing_is_left_of_the_test_for_writing(self, cli: Cli, tmp_path: Path) -> None:
         cli(*ASK, "--gap", -1, "--save-image", tmp_path / "a.png")
         assert not (tmp_path / "a.png").exists()

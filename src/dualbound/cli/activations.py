@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from dualbound.cli.outputs import save_array, writable
+from dualbound.cli.outputs import keep_apart, save_array, writable
 from dualbound.cli.records import finite, numbers
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.queries import Activation, Status
@@ -64,17 +64,22 @@ def engine_asked(name: str, solver: str | Solver | None, formulation: str | None
     return Columns() if name == Columns.name else None
 
 
-def check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:
-    """Refuse before the search what could not be written after it.
+def check_outputs(
+    witness: str | None, picture: Path | None, *, json: bool, model: str, image: str | None
+) -> None:
+    """Refuse before the search what could not be written after it, or would overwrite what is read.
 
     Raises:
         InvalidInput: a witness for the JSON object, and no object.
-        OutputError: a file that cannot be written.
+        OutputError: a file that cannot be written, or is one of the others.
     """
     if witness == INLINE and not json:
         raise InvalidInput(
             "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
         )
+    keep_apart(
+        {"--witness": witness, "--save-image": picture}, {"the MODEL": model, "the IMAGE": image}
+    )
     if witness is not None and witness != INLINE:
         writable(Path(witness), "A witness", (".npy",))
     if picture is not None:

@@ -10,7 +10,15 @@ import typer
 from dualbound import queries
 from dualbound.cli import criteria, exit_codes, options, regions, several
 from dualbound.cli.inputs import input_box, read_image, read_model
-from dualbound.cli.outputs import INLINE, PNG, check_png, save_array, save_png, writable
+from dualbound.cli.outputs import (
+    INLINE,
+    PNG,
+    check_png,
+    keep_apart,
+    save_array,
+    save_png,
+    writable,
+)
 from dualbound.cli.progress import watching
 from dualbound.cli.records import about, answer_record, numbers
 from dualbound.cli.streams import say, say_json
@@ -143,6 +151,17 @@ def nearest(
     )
     limits = Limits(time_limit)
     kind = several.kind_asked(count, distinct, then, witness)
+    keep_apart(
+        {"--witness": witness, "--save-image": save_image},
+        {
+            "the MODEL": model,
+            "the IMAGE": image,
+            "--weights": weights,
+            "--cap": cap,
+            "--mask": mask,
+            "--freeze": freeze,
+        },
+    )
     _check_outputs(witness, save_image, json=json)
     if levels is not None:
         Grid(levels)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +43,49 @@ def writable(path: Path, what: str, suffixes: tuple[str, ...]) -> None:
             path.unlink()
     except OSError as error:
         raise OutputError(refused(path, error)) from error
+
+
+def keep_apart(written: Mapping[str, str | Path | None], read: Mapping[str, str | None]) -> None:
+    """Make sure that no file that is written is another one, or one that is read.
+
+    Args:
+        written: by option, what it names; None, or what is no file, where nothing is written.
+        read: by option or argument, likewise; names of embedded models and images are no files.
+
+    Raises:
+        OutputError: two of them are the same file, by whatever path.
+
+    >>> keep_apart({"--witness": "a.npy", "--save-image": "a.png"}, {"IMAGE": "sample:0"})
+    >>> keep_apart({"--witness": "a.png", "--save-image": "./a.png"}, {})
+    Traceback (most recent call last):
+    dualbound.errors.OutputError: --witness and --save-image both name a.png: the second would ...
+    """
+    places = {
+        option: Path(name)
+        for option, name in written.items()
+        if name is not None and str(name) != INLINE
+    }
+    for (option, path), (other, place) in combinations(places.items(), 2):
+        if _same(path, place):
+            raise OutputError(
+                f"{option} and {other} both name {path}: the second would overwrite the first. "
+                "Name two files."
+            )
+    for option, path in places.items():
+        for source, name in read.items():
+            if name is not None and _same(path, Path(name)):
+                raise OutputError(
+                    f"{option} would overwrite {path}, which is read as {source}: name another "
+                    "file."
+                )
+
+
+def _same(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file, which need not be there."""
+    try:
+        return path.resolve() == other.resolve() or path.samefile(other)
+    except (OSError, ValueError, RuntimeError):  # one is not there, or could not be
+        return False
 
 
 def save_array(path: Path, x: np.ndarray) -> None:

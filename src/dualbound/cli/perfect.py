@@ -75,7 +75,7 @@ def perfect(
     asked = options.solver_asked(solver, solver_option, engine)
     how = activations.engine_asked(engine, asked, formulation)
     limits = Limits(time_limit)
-    activations.check_outputs(witness, save_image, json=json)
+    activations.check_outputs(witness, save_image, json=json, model=model, image=image)
     network = read_model(model)
     norm = options.norm_of_ball(norm, radius)
     region = region_asked(network, image, norm_named(norm), radius, range_)

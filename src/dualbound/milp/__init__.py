@@ -5,6 +5,7 @@ from dualbound.milp.expression import Expression
 from dualbound.milp.lagrangian import lagrangian_bound
 from dualbound.milp.program import Program, ProgramBuilder
 from dualbound.milp.relu import Formulation
+from dualbound.milp.scaling import encode_moderately
 
 __all__ = [
     "FORMULATIONS",
@@ -14,6 +15,7 @@ __all__ = [
     "Program",
     "ProgramBuilder",
     "encode",
+    "encode_moderately",
     "formulation_named",
     "lagrangian_bound",
 ]

@@ -9,6 +9,11 @@ from dualbound.queries.answer import Answer, Stats, Status, Witness
 from dualbound.queries.replay import Refused, replayed
 from dualbound.search import Engine, Incumbent, relative_gap
 
+WITHIN_ROUNDING = (
+    "what is left open lies within rounding, or a solver's tolerance: no gap below {:g} is "
+    "searched for"
+)
+
 
 def answered(
     problem: NearestProblem, engine: Engine, incumbent: Incumbent, gap: float, unstable: int | None
@@ -27,18 +32,25 @@ def answered(
     """
     clock = incumbent.clock
     witness, note = _witness(problem, incumbent)
-    ended = "interrupted" if clock.interrupted else ""
-    note = "; ".join(part for part in (note, incumbent.note, ended) if part)
     value = None if witness is None else witness.distance
+    status, open_gap = (
+        status_of(witness, incumbent.bound, gap),
+        relative_gap(value, incumbent.bound),
+    )
+    known = incumbent.note
+    if status is Status.FEASIBLE and open_gap is not None and open_gap <= 2 * engine.finest:
+        known = WITHIN_ROUNDING.format(engine.finest)
+    ended = "interrupted" if clock.interrupted else ""
+    note = "; ".join(part for part in (note, known, ended) if part)
     if value is not None:
         incumbent.check(value)
     solver = engine.backend()
     return Answer(
-        status=status_of(witness, incumbent.bound, gap),
+        status=status,
         norm=problem.norm.name,
         value=value,
         bound=incumbent.bound if value is None else min(incumbent.bound, value),
-        gap=relative_gap(value, incumbent.bound),
+        gap=open_gap,
         witness=witness,
         label_before=int(np.argmax(problem.network(problem.center))),
         note=note,

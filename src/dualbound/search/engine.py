@@ -28,10 +28,13 @@ class Engine(ABC):
 
     Attributes:
         name: as on the command line.
+        finest: the smallest relative gap that it searches for: what is nearer than a witness by
+            less than this is a matter of rounding, or of a solver's tolerance.
         attack: how the first witness is found; None starts without one.
     """
 
     name: ClassVar[str]
+    finest: ClassVar[float] = 1e-9  # witnesses are polished to this, see `attacks.polish`
     attack: Linearised | None
 
     def __str__(self) -> str:

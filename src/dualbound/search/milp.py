@@ -63,6 +63,7 @@ class Milp(Engine):
     bounds: str | Bounds = "crown"
     attack: Linearised | None = field(default_factory=Linearised)
     name: ClassVar[str] = "milp"
+    finest: ClassVar[float] = TOLERANCE
 
     def __post_init__(self) -> None:
         if self.strategy not in ("margin", "direct"):
@@ -128,7 +129,7 @@ class _Run(NearestRun):
         known = self.incumbent
         retreat = 0.0
         while not known.clock.expired and retreat < 0.5 and not self.finished:
-            radius = self.radius * (1 - retreat)
+            radius = min(self.radius, min(known.value, self.furthest) * (1 - retreat))
             if retreat and radius <= known.bound:
                 return
             excluded, x = self._look_inside(radius)
@@ -141,7 +142,7 @@ class _Run(NearestRun):
             if not self.take(x):
                 # A point within the solver's tolerance of the criterion, but not of it: nothing
                 # nearer than this can be told apart. Prove what can be proved.
-                retreat = max(2 * retreat, self.gap, 1e-6)
+                retreat = max(10 * retreat, self.gap, TOLERANCE)
 
     def direct(self) -> None:
         """One program over the whole box."""

@@ -15,12 +15,12 @@ from jaxtyping import Float
 
 from dualbound.bounds import Bounds, crown
 from dualbound.bounds.crown import maximum as crown_maximum
-from dualbound.bounds.layer_bounds import rounding
+from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock
-from dualbound.milp import Encoding, Expression, Program, encode, formulation_named
+from dualbound.milp import Encoding, Expression, Program, encode_moderately, formulation_named
 from dualbound.milp.relu import equal_rows
-from dualbound.network.graph import Network, Pattern, maps_on_pattern
+from dualbound.network.graph import Affine, Network, Pattern, maps_on_pattern
 from dualbound.phases import reference_of
 from dualbound.region import Box, Region
 from dualbound.search.incumbent import Progress
@@ -37,6 +37,13 @@ STARTS, STARTS_A_NEURON = 1000, 40
 ACTIVE_IS_ONE = {"bigm": True, "fischetti-jo": False, "indicator": True}
 """What a formulation's binary means; the papers' z is 1 where inactive."""
 
+
+LARGEST = 64.0
+"""Differences whose squares are asked about are at most this in a solver's program. Its tolerances
+are absolute: of squares of 1e10 SCIP has claimed what is false."""
+
+LEAST_PART = 0.1
+"""Of the differences whose squares are asked about, a solver's tolerance may hide this part."""
 
 MARGINS = (1e-6, 0.0)
 """How far inside a pattern its best point is looked for: by more than a solver's tolerance, so that
@@ -263,10 +270,14 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
     if optimum.closed:
         return
     optimum.enter("search")
-    bounds = bounds.intersect(objective.confined(optimum.value))
+    known, bounds = bounds, bounds.intersect(objective.confined(optimum.value))
     optimum.unstable = bounds.unstable_count(objective.network)
-    encoding = encode(objective.network, region.linear_form(), bounds, formulation=form)
-    program = _program(objective, encoding, bounds, ACTIVE_IS_ONE.get(form.name, True))
+    optimum.note = _beyond(objective, region, known, bounds, solver.name)
+    if optimum.note:
+        return
+    encoding = encode_moderately(objective.network, region.linear_form(), bounds, formulation=form)
+    unit = _unit(objective, bounds)
+    program = _program(objective, encoding, bounds, ACTIVE_IS_ONE.get(form.name, True), unit)
 
     def watch(effort: Effort) -> None:
         bound = np.inf if effort.bound is None else slackened(-effort.bound)
@@ -275,8 +286,9 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
     slack = CANCELLED_SLACK * _magnitude(objective, bounds)
 
     def slackened(bound: float) -> float:
+        """A bound of the program in the units of the objective."""
         squared = 2.0 if objective.squares else 1.0  # solvers hold a cone to the same tolerance
-        return bound + squared * TOLERANCE * (1 + abs(bound)) + slack
+        return unit**2 * (bound + squared * TOLERANCE * (1 + abs(bound))) + slack
 
     start = None if optimum.x is None else encoding.start_at(optimum.x)
     solution = solver.solve(
@@ -380,13 +392,48 @@ def _eager(
     return () if found is None else (found,)
 
 
+def _beyond(
+    objective: Objective, region: Region, known: Bounds, bounds: Bounds, solver: str
+) -> str:
+    """Why no program can tell squares that are asked about from a solver's tolerance, if none can.
+
+    Args:
+        objective: that is asked about.
+        region: of inputs.
+        known: bounds of all nodes.
+        bounds: the same where the objective is no worse than at the best point.
+        solver: its name.
+    """
+    for name in objective.squares:
+        if not isinstance(objective.network[name].op, Affine):
+            continue
+        terms = float(magnitude(objective.network, region, known, name).max())
+        away = float(np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name])).max())
+        if CANCELLED_SLACK * terms > LEAST_PART * away:
+            return (
+                f"differences of at most {away:.2g} are asked about, in outputs that are sums of "
+                f"terms up to {terms:.2g}: within the tolerance of {solver} they cannot be told "
+                "apart, and the bound is what is proved without it"
+            )
+    return ""
+
+
+def _unit(objective: Objective, bounds: Bounds) -> float:
+    """What squared differences are measured in, so that none is above `LARGEST`: a power of 2."""
+    largest = 0.0
+    for name, (_, center) in objective.squares.items():
+        ends = np.abs(bounds.lower[name] - center), np.abs(bounds.upper[name] - center)
+        largest = max(largest, float(np.maximum(*ends).max()))
+    return float(2.0 ** np.ceil(np.log2(max(largest / LARGEST, 1.0))))
+
+
 def _program(
-    objective: Objective, encoding: Encoding, bounds: Bounds, active_is_one: bool
+    objective: Objective, encoding: Encoding, bounds: Bounds, active_is_one: bool, unit: float
 ) -> Program:
-    """The encoded network with the objective, negated, as its cost."""
+    """The encoded network with the objective, negated, as its cost: in squares of the unit."""
     for name, (costs, center) in objective.squares.items():
         value, count = encoding.values[name], len(center)
-        low, high = bounds.lower[name] - center, bounds.upper[name] - center
+        low, high = (bounds.lower[name] - center) / unit, (bounds.upper[name] - center) / unit
         room = TOLERANCE * (1 + np.abs(low) + np.abs(high))
         columns = encoding.builder.columns(
             [f"{name}_d{j}" for j in range(count)],
@@ -394,7 +441,7 @@ def _program(
             upper=high + room,
             quadratic=costs,
         )
-        away = Expression(value.coefficients, value.constant - center)
+        away = Expression(value.coefficients / unit, (value.constant - center) / unit)
         names = [f"{name}_away{j}" for j in range(count)]
         equal_rows(encoding.builder, names, away, np.arange(count), [columns], [1])
     program = encoding.builder.build()
@@ -413,7 +460,7 @@ def _program(
         off, both = high <= 0, (low <= 0) & (high >= 0)
         sure = np.where(both, np.maximum(worth[~free], 0.0), np.where(off, worth[~free], 0.0))
         constant += float(sure.sum())
-    return replace(program, cost=-cost, offset=-constant)
+    return replace(program, cost=-cost / unit**2, offset=-constant / unit**2)
 
 
 def _magnitude(objective: Objective, bounds: Bounds) -> float:
@@ -422,8 +469,8 @@ def _magnitude(objective: Objective, bounds: Bounds) -> float:
         reach = np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name]))
         size += float(np.abs(weights) @ reach)
     for name, (costs, center) in objective.squares.items():
-        reach = np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name]))
-        size += float(costs @ (reach + np.abs(center)))
+        reach = np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name])) + np.abs(center)
+        size += 2 * float(costs @ reach**2)  # where a difference errs by a part, its square by two
     return size
 
 

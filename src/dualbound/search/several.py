@@ -34,7 +34,8 @@ def search_all(
         engine: what searches one alternative.
         problem: what is asked.
         incumbent: of the union; see `Engine.search`.
-        gap: relative gap that counts as closed.
+        gap: relative gap that counts as closed; one finer than the engine's finest is searched for
+            as that.
         parts: the alternatives, with what an earlier search has proved of each and found for it;
             they learn what this one does.
 
@@ -43,6 +44,7 @@ def search_all(
 
     **Trusts** what the engine trusts.
     """
+    gap = max(gap, engine.finest)
     parts = parts_of(problem) if parts is None else list(parts)
     if min(part.bound for part in parts) == np.inf:
         incumbent.prove(np.inf)

@@ -26,6 +26,10 @@ GROWTH = 1.5
 POLISHED = 1.0
 """For every node, how many optima of relaxations that are no witnesses yet may be polished."""
 
+RETREATS = tuple(10.0**-k for k in range(8, -1, -1))
+"""By what part of its radius a ball is made smaller where a tree can do no more, one after another.
+"""
+
 LEFT_OPEN = "what is left open could neither be excluded nor turned into a nearer witness: "
 
 
@@ -64,7 +68,7 @@ class ShrinkingBall(NearestRun):
                 break
         if not proved and not self.finished:
             tree.shrink(self._room(self.radius))
-            proved = self._let_grow(tree, self.radius)
+            proved = self._let_grow(tree, self.radius) or self._retreat(tree)
         if not proved and not self.finished and not self.incumbent.clock.expired:
             self.incumbent.note = LEFT_OPEN + (
                 "in L2, what lies between the levels of a grid is not decided"
@@ -105,6 +109,22 @@ class ShrinkingBall(NearestRun):
             self._raise(steps=20)
         self.incumbent.nodes += tree.nodes - self._counted
         return proved
+
+    def _retreat(self, tree: PhaseTree) -> bool:
+        """Exclude a somewhat smaller ball where a tree is at its end; whether all that is asked is.
+
+        What is on the surface can be neither excluded nor taken for a witness: the criterion is
+        reached there up to rounding, or the tolerance of a program with integers. Of what is left
+        of the tree, a smaller ball leaves less.
+        """
+        for part in RETREATS:
+            radius = self.radius * (1 - part)
+            if self.incumbent.clock.expired or self.finished or radius <= self.incumbent.bound:
+                break
+            tree.shrink(self._room(radius))
+            if self._let_grow(tree, radius):
+                break
+        return self.finished
 
     def _room(self, radius: float) -> Room:
         return room_of(self.ball(radius), self._reference)
