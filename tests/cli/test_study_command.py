@@ -75,6 +75,46 @@ def test_a_study_is_never_written_over(cli: Cli, folder: Path) -> None:
     assert (again.code, "exists already" in again.err) == (2, True)
 
 
+def test_files_of_a_study_are_never_written_over(cli: Cli, folder: Path) -> None:
+    cli("study", "new", "demo", *ARGUMENTS)
+    cli("study", "run", "demo", "--executor", "serial")
+    before = {path: path.read_bytes() for path in (folder / "demo").iterdir()}
+    for name in ("answers.sqlite", "study.toml", ".lock", "../tiny.onnx", "../point.csv"):
+        outcome = cli("study", "table", "demo", "--format", "csv", "--out", f"demo/{name}")
+        assert (outcome.code, "is a file of the study itself" in outcome.err) == (2, True)
+    for out in ("demo", "."):
+        outcome = cli("study", "export", "demo", "--out", out)
+        assert (outcome.code, "which no export has written" in outcome.err) == (2, True)
+    assert {path: path.read_bytes() for path in (folder / "demo").iterdir()} == before
+
+
+def test_an_export_replaces_an_earlier_one(cli: Cli, folder: Path) -> None:
+    cli("study", "new", "demo", *ARGUMENTS)
+    cli("study", "run", "demo", "--executor", "serial")
+    cli("study", "export", "demo", "--out", "out")
+    (folder / "out" / "99.npy").write_bytes(b"")
+    assert cli("study", "export", "demo", "--out", "out").code == 0
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["1.npy", "answers.csv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--by", ""), "at least one column"),
+        (("--where", "name=nope"), "There is no answer with name=nope"),
+        (("--where", "id=7"), "There is no answer with id=7"),
+    ],
+)
+def test_tables_of_nothing_are_refused(
+    cli: Cli, folder: Path, options: tuple[str, ...], said: str
+) -> None:
+    cli("study", "new", "demo", *ARGUMENTS)
+    cli("study", "run", "demo", "--executor", "serial")
+    assert cli("study", "table", "demo", "--where", "status==optimal", "--by", "id").code == 0
+    outcome = cli("study", "table", "demo", *options)
+    assert (outcome.code, said in outcome.err) == (2, True)
+
+
 def test_tables_of_no_answers_say_what_to_do(cli: Cli, folder: Path) -> None:
     cli("study", "new", "demo", *ARGUMENTS)
     outcome = cli("study", "table", "demo")

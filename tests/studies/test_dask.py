@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from dualbound.errors import WorkersLost
+from dualbound.search import Progress
 from dualbound.studies import Moment, Study
 from studies.conftest import Make, answers
 
@@ -21,7 +22,7 @@ pytest.importorskip("distributed")
 
 
 @contextmanager
-def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+def cluster(count: int = 2) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and two workers; its address, and the workers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -39,7 +40,7 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
              "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"],
             **quiet,
         )
-        for _ in range(2)
+        for _ in range(count)
     ]  # fmt: skip
     try:
         yield f"dask://127.0.0.1:{port}", workers
@@ -56,16 +57,26 @@ def test_a_cluster_and_a_pool_give_the_same_answers_though_a_worker_dies(make: M
     with cluster() as (address, workers):
         killed: list[int] = []
 
+        said: list[Progress | None] = []
+
         def watch(moment: Moment) -> None:
+            said.extend(moment.running.values())
             if moment.done >= 6 and not killed:
                 os.kill(workers[0].pid, signal.SIGKILL)
                 killed.append(workers[0].pid)
 
         moment = Study.open(spread).run(executor=address, on_progress=watch)
         assert killed
+    assert any(known is not None for known in said)
     assert moment.done == 24
     assert moment.failed == 0
     assert answers(spread) == answers(local)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_without_workers_is_named(make: Make) -> None:
+    with cluster(0) as (address, _), pytest.raises(WorkersLost, match="No worker is connected"):
+        Study.open(make()).run(executor=address)
 
 
 @pytest.mark.filterwarnings("ignore")

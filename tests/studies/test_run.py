@@ -224,6 +224,48 @@ def test_workers_without_dualbound_end_the_run_with_a_sentence(make: Make) -> No
         Study.open(make()).run(executor=Lame())
 
 
+def test_another_order_and_title_are_taken_up(make: Make) -> None:
+    folder = make(points=2)
+    Study.open(folder).run(executor="serial")
+    path = folder / "study.toml"
+    text = (
+        path.read_text()
+        .replace("Small", "Turned")
+        .replace('"x0.npy", "x1.npy"', '"x1.npy", "x0.npy"')
+    )
+    path.write_text(text)
+    assert Study.open(folder).run(executor="serial").before == 8
+    assert list(Study.open(folder).frame()["image"][:2]) == ["x1.npy", "x0.npy"]
+    with Study.open(folder).store() as store:
+        assert store.meta("study.toml") == text
+
+
+def test_what_is_known_of_failed_questions_stays_until_they_are_answered(make: Make) -> None:
+    study = Study.open(make(points=1))
+    study.run(executor=Breaking("b.onnx"))
+    with pytest.raises(InvalidInput, match="Unknown executor"):
+        study.run(executor="nope", again=True)
+    assert study.counts() == {"optimal": 2, "failed": 2}
+    moment = study.run(executor=Breaking("b.onnx"), again=True)
+    assert (moment.total, moment.before, moment.failed) == (4, 2, 2)
+    assert study.counts() == {"optimal": 2, "failed": 2}
+
+
+def test_the_label_that_was_asked_for_is_stored(make: Make) -> None:
+    folder = make(
+        points=3,
+        text=(
+            'networks = ["a.onnx"]\nimages = [{images}]\n[[questions]]\nquery = "nearest"\n'
+            "targets = [1, 2]\nattack = false\n"
+        ),
+    )
+    study = Study.open(folder)
+    study.run(executor="serial")
+    frame = study.frame()
+    assert len(frame)
+    assert (frame["target"] == frame["label_after"]).all()
+
+
 def test_an_image_that_is_named_twice_is_asked_once(make: Make) -> None:
     folder = make(points=1)
     path = folder / "study.toml"

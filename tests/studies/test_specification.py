@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dualbound import load
+from dualbound.data import networks
 from dualbound.errors import DataError, InvalidInput, InvalidModel, UnknownSolver
 from dualbound.studies import Specification, Study
 
@@ -111,6 +114,20 @@ def test_a_question_asked_otherwise_has_another_key() -> None:
         ('networks = ["dnn1"]\n[[questions]]\nquery = "neerest"\n', "query = 'neerest'"),
         ('networks = ["dnn1"]\n[[questions]]\n', "no query"),
         ("questions = 5\n", "asks nothing"),
+        (asked(target="2", targets="[3]"), "give one of them"),
+        (asked(gap="1"), "The gap must be"),
+        (asked(gap="nan"), "The gap must be"),
+        (asked(cap="-0.1"), "A cap is how far"),
+        (asked(levels="0"), "A grid has"),
+        (asked(then='"l1"'), "then takes l0, l1 or l2"),
+        (asked(seed="-1"), "seed takes a number from 0"),
+        (asked(ratio="1" + "0" * 400), "ratio takes a number"),
+        (asked(target='"+' + "1" * 5000 + '"'), "target takes"),
+        (asked(name='""'), "not empty"),
+        (asked(name="[1]"), "name takes a text"),
+        ("title = 5\n" + asked(), "title takes a text"),
+        ('networks = ["dnn1"]\n[[questions]]\nquery = ["nearest"]\n', "query = ['nearest']"),
+        ('networks = ["dnn1"]\n[[questions]]\nquery = "bounds"\nsolver = "x"\n', "'x'"),
         ("questions = [5]\n", "is no table"),
         (asked() + asked()[len(HEAD) :].replace("nearest", "nearest") + 'name = "nearest"', "two"),
     ],
@@ -125,10 +142,17 @@ def test_nonsense_is_named_with_its_place(text: str, said: str) -> None:
     ("text", "said", "kind"),
     [
         (asked(images='["sample:9-3"]'), "is an empty range", InvalidInput),
+        (asked(images='["sample:0-99999999"]'), "more than 1,000,000", InvalidInput),
+        (asked(images='["' + "x" * 5000 + '"]'), "image", DataError),
+        (asked(networks='["' + "x" * 5000 + '"]'), "There is no file", InvalidModel),
         (asked(images='["sample:300"]'), "there is no image 300", DataError),
         (asked(images='["nowhere.png"]'), "no image file", DataError),
         (asked(networks='["nowhere.onnx"]'), "There is no file", InvalidModel),
-        (asked(target="7"), "dnn1 and sample:0: The network already answers 7", InvalidInput),
+        (
+            asked(target="7", images='["sample:0"]'),
+            "dnn1 and sample:0: The network already answers 7",
+            InvalidInput,
+        ),
         (asked(target="12"), "dnn1 and sample:0", InvalidInput),
         (asked(target='"repair"'), "answers 7 already", InvalidInput),
     ],
@@ -145,3 +169,34 @@ def test_what_cannot_be_asked_is_said_before_the_run(
 def test_a_folder_without_a_study_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="dualbound study new"):
         Study.open(tmp_path)
+
+
+def test_images_that_cannot_be_asked_are_left_out_and_told() -> None:
+    skipped: list[str] = []
+    parsed = Specification.parse(asked(target="7"), HERE)
+    found = list(parsed.questions(skipped.append))
+    assert [question.image for question in found] == [f"sample:{k}" for k in (1, 2, 3, 4)]
+    assert len(skipped) == 1
+    assert "already answers 7" in skipped[0]
+
+
+def test_files_are_those_of_the_study_and_not_of_the_present_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, elsewhere = tmp_path / "study", tmp_path / "elsewhere"
+    study.mkdir()
+    elsewhere.mkdir()
+    np.save(elsewhere / "x.npy", np.zeros(784))
+    monkeypatch.chdir(elsewhere)
+    parsed = Specification.parse(asked(images='["x.npy"]'), study)
+    with pytest.raises(DataError, match="no image file"):
+        list(parsed.questions())
+
+
+def test_a_folder_of_the_name_of_an_embedded_network_is_not_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dnn1").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert len(list(Specification.parse(asked(), tmp_path).questions())) == 5
+    assert str(load("dnn1")) == str(load(networks.path("dnn1")))

@@ -64,12 +64,49 @@ def test_a_study_that_was_never_run_says_so(make: Make) -> None:
         Study.open(make()).frame()
 
 
+def test_rows_that_are_only_in_the_log_are_seen_in_a_read_only_folder(
+    make: Make, tmp_path: Path
+) -> None:
+    study = taken_up(make())
+    place, copied = tmp_path / "place", tmp_path / "copied"
+    place.mkdir()
+    copied.mkdir()
+    with Store(study.folder, writable=True) as store:
+        for one in store.unanswered()[:5]:
+            store.write(one.id, outcome())
+        for name in ("study.toml", "answers.sqlite", "answers.sqlite-wal"):  # as a kill leaves it
+            shutil.copy(study.folder / name, copied)
+    with mounted(place, "--bind", str(copied)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(place)], check=True)
+        with Store(place) as store:
+            assert store.counts()["optimal"] == 5
+    with Store(copied) as store:
+        assert store.counts()["optimal"] == 5
+
+
+def test_a_lock_is_said_to_be_one(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = taken_up(make())
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        "sqlite3.connect", lambda *args, **options: connect(*args, **(options | {"timeout": 0.1}))
+    )
+    other = connect(study.folder / "answers.sqlite", isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(OutputError, match="Another program holds it"):
+        Store(study.folder)
+    other.close()
+
+
 @pytest.mark.parametrize("contents", [b"no database at all, but text" * 100, b""])
 def test_a_file_that_is_no_database_is_left_as_it_is(make: Make, contents: bytes) -> None:
     folder = make()
     (folder / "answers.sqlite").write_bytes(contents)
     with pytest.raises(DataError):
         Study.open(folder).frame()
+    if not contents:
+        with pytest.raises(DataError, match="has no answers yet"):
+            Study.open(folder).counts()
     if contents:
         with pytest.raises(DataError, match="Move the file away"):
             Study.open(folder).run(executor="serial")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -92,7 +94,7 @@ def new(
     in docs/studies.md.
     """
     path = folder / FILE
-    if path.exists():
+    if os.path.exists(path):
         raise OutputError(f"{path} exists already. Edit it, or name another folder.")
     lines = [
         f"title = {_toml(folder.resolve().name)}",
@@ -102,7 +104,7 @@ def new(
         "",
         "[[questions]]",
         'query = "nearest"',
-        f"target = {target if target.isdecimal() else _toml(target)}",
+        f"target = {int(target) if re.fullmatch('[0-9]{1,9}', target) else _toml(target)}",
         *([] if ratio is None else [f"ratio = {ratio}"]),
         f"norm = {_toml(norm)}",
         f"seconds = {seconds}",
@@ -154,6 +156,8 @@ def run(
     with following() as watch:
         moment = found.run(executor=executor, update=update, again=again, on_progress=watch)
     _say_status(found)
+    if found.skipped:
+        say_note(f"{counted(len(found.skipped), 'image')} left out, such as {found.skipped[0]}")
     missing = moment.total - moment.done
     if missing:
         say_note(f"{counted(missing, 'question')} left. Go on with: dualbound study run {folder}")
@@ -195,7 +199,10 @@ def table(
 ) -> int:
     """Count, solved, mean, deviation, least, quartiles and largest of any column, in groups."""
     kind = _format(format_, out)
-    frame = select(Study.open(folder).frame(), where or ())
+    found = Study.open(folder)
+    if out is not None and out.resolve() in found.files():
+        raise OutputError(f"{out} is a file of the study itself: name another one.")
+    frame = select(found.frame(), where or ())
     made = frame if rows else grouped(frame, _split(by), _split(of))
     text = written(made, kind, out)
     if out is None:
@@ -208,7 +215,7 @@ def table(
 @study.command(
     epilog=examples(
         "dualbound study export demo --out demo-answers",
-        "dualbound study export demo --where network=dnn1 --out dnn1",
+        "dualbound study export demo --where network=dnn1 --out demo-answers-dnn1",
     )
 )
 def export(
@@ -223,8 +230,9 @@ def export(
     frame = select(found.frame(), where or ())
     try:
         out.mkdir(parents=True, exist_ok=True)
+        _cleared(out)
     except OSError as error:
-        raise OutputError(f"{out} cannot be made: {error.strerror or error}.") from error
+        raise OutputError(f"{out} cannot be used: {error.strerror or error}.") from error
     count = 0
     with found.store() as store:
         for number in frame.index[frame["replayed"].fillna(False)]:
@@ -241,6 +249,24 @@ study.command(
     "report",
     epilog=examples("dualbound study report demo", "dualbound study report demo --out demo.html"),
 )(report)
+
+
+def _cleared(folder: Path) -> None:
+    """Remove what an earlier export left in a folder; refuse one that holds anything else.
+
+    Raises:
+        OutputError: it does.
+    """
+    there = list(folder.iterdir())
+    earlier = folder / "answers.csv" in there
+    for path in there:
+        if not earlier or not (path.name == "answers.csv" or re.fullmatch(r"\d+\.npy", path.name)):
+            raise OutputError(
+                f"{folder} holds {path.name}, which no export has written: name a new folder, or "
+                "an empty one."
+            )
+    for path in there:
+        path.unlink()
 
 
 def _say_status(found: Study) -> None:
@@ -293,5 +319,4 @@ def _toml(text: str) -> str:
     >>> print(_toml(r'C:\nets'))
     "C:\\nets"
     """
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return jsonlib.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -36,6 +36,6 @@ def load(
     >>> load("dnn1")
     Network(784-8-8-8-10, 24 ReLU)
     """
-    if isinstance(model, str) and not os.path.exists(model) and model in networks.names():
+    if isinstance(model, str) and not os.path.isfile(model) and model in networks.names():
         model = networks.path(model)
     return load_model(model, input_shape=input_shape)

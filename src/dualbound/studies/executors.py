@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
@@ -220,6 +222,15 @@ class Dask(Executor):
                 f"No Dask scheduler answers at {address}: {error}. Start one with 'dask scheduler' "
                 "and workers with 'dask worker'."
             ) from error
+        try:
+            self._client.wait_for_workers(1, timeout=10)
+        except TimeoutError as error:
+            raise WorkersLost(
+                f"No worker is connected to the Dask scheduler at {address}. Start some with "
+                f"'dask worker {address}'."
+            ) from error
+        # What becomes of its connections is told by the exceptions of futures.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
         self._executor = self._client.get_executor(pure=False)
         self._closed = False
         self._latest: dict[int, Progress] = {}
@@ -243,8 +254,8 @@ class Dask(Executor):
 
     def _hear(self, event: tuple[float, dict[str, Any]]) -> None:
         said = dict(event[1])
-        number = said.pop("number")
-        self._latest[number] = Progress(**said)
+        known = {item.name: said[item.name] for item in fields(Progress)}
+        self._latest[said["number"]] = Progress(**known)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `Executor.shutdown`."""
@@ -281,6 +292,19 @@ def compile_first() -> None:
 KINDS = "serial, processes, processes:COUNT, dask or dask://HOST:PORT"
 
 
+def check_executor(name: str) -> None:
+    """Refuse a name that no executor has, before anything is done for it.
+
+    Raises:
+        InvalidInput: there is none of this name.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(f"Unknown executor {name!r}; known are {KINDS}.")
+
+
+_NAME = re.compile(r"serial|processes|processes:[0-9]{1,4}|dask|dask://.+")
+
+
 @contextmanager
 def executor_named(name: str) -> Iterator[Executor]:
     """An executor by its name on the command line, shut down at the end.
@@ -293,18 +317,15 @@ def executor_named(name: str) -> Iterator[Executor]:
     ...     executor.submit(len, "abc").result()
     3
     """
+    check_executor(name)
     kind, _, rest = name.partition(":")
     executor: Executor
     if name == "serial":
         executor = Inline()
-    elif kind == "processes" and (not rest or rest.isdecimal()):
+    elif kind == "processes":
         executor = Processes(int(rest) if rest else None)
-    elif name == "dask":
-        executor = Dask()
-    elif kind == "dask" and rest.startswith("//"):
-        executor = Dask(f"tcp:{rest}")
     else:
-        raise InvalidInput(f"Unknown executor {name!r}; known are {KINDS}.")
+        executor = Dask(f"tcp:{rest}" if rest else None)
     try:
         yield executor
     except BaseException:

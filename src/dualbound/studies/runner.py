@@ -97,9 +97,13 @@ def work_off(
         SoundnessError: a proof was contradicted; the question is stored as failed.
         WorkersLost: the executor cannot run anything.
     """
-    counts = {k: n for k, n in store.counts().items() if k not in ("open", "retired")}
-    before = sum(counts.values())
-    moment = Moment(len(questions) + before, before, counts)
+    counts = store.counts()
+    total = sum(n for status, n in counts.items() if status != "retired")
+    counts = {k: n for k, n in counts.items() if k not in ("open", "retired")}
+    before = total - len(questions)
+    if before < sum(counts.values()):  # failed ones are asked again
+        counts[FAILED] -= sum(counts.values()) - before
+    moment = Moment(total, before, counts)
     waiting, flying = deque(questions), dict[Future[Outcome], Open]()
 
     def look() -> None:
@@ -167,6 +171,11 @@ def _outcome(future: Future[Outcome], one: Open, store: Store, moment: Moment) -
     try:
         return future.result()
     except (Exception, CancelledError) as error:
+        if isinstance(error, CancelledError) or type(error).__name__ == "CancelledError":
+            raise WorkersLost(
+                "The executor let go of its questions: if it is a cluster, its scheduler is gone. "
+                "The answers so far are kept; run the study again when it is back."
+            ) from error
         given_up = is_given_up(error)
         if not (given_up or is_death(error)):
             raise WorkersLost(
@@ -179,5 +188,6 @@ def _outcome(future: Future[Outcome], one: Open, store: Store, moment: Moment) -
         if deaths < TRIES and not given_up:
             return None
         times = "more than once" if given_up else f"{deaths} times"
-        why = f"the process that was asked ended {times} before it could answer: {error}"
-        return Outcome(Row.failed(" ".join(why.split())), time.time(), machine(), versions())
+        said = " ".join(str(error).split("\n")[0].split())
+        why = f"the process that was asked ended {times} before it could answer: {said}"
+        return Outcome(Row.failed(why), time.time(), machine(), versions())

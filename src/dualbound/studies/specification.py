@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from dualbound.data import networks
 from dualbound.data.images import Image, load_image
-from dualbound.errors import DataError, InvalidInput, SolverError
+from dualbound.errors import DataError, InvalidCriterion, InvalidInput, InvalidModel, SolverError
 from dualbound.network import Network
 from dualbound.queries.models import load
 from dualbound.studies.asks import KINDS, Ask, ask_from, checked, meant
@@ -26,7 +27,13 @@ FILE = "study.toml"
 KEEP = ("correct", "misread", "all")
 """Which images: those that a network reads correctly, those that it does not, or all."""
 
-_RANGE = re.compile(r"(?P<set>.+):(?P<first>[0-9]+)-(?P<last>[0-9]+)")
+SETS = ("sample", "mnist", "fashion-mnist")
+"""What images are named by that are no files."""
+
+MANY = 1_000_000
+"""Images in a range, at most."""
+
+_RANGE = re.compile(r"(?P<set>.+):(?P<first>[0-9]{1,12})-(?P<last>[0-9]{1,12})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +61,8 @@ class Scope:
             raise InvalidInput(f"keep takes {', '.join(KEEP)}; found {self.keep!r}.")
         if self.choose not in ("first", "random"):
             raise InvalidInput(f"choose takes first or random; found {self.choose!r}.")
+        if self.seed < 0:
+            raise InvalidInput(f"seed takes a number from 0, found {self.seed}.")
         if self.count is not None and self.count < 1:
             raise InvalidInput(f"count takes a number from 1, found {self.count}.")
 
@@ -131,7 +140,9 @@ class Specification:
             raise InvalidInput(f"{path} is not TOML: {error}.") from error
         title = table.pop("title", folder.resolve().name)
         entries = table.pop("questions", None)
-        if not isinstance(entries, list) or not entries or not isinstance(title, str):
+        if not isinstance(title, str):
+            raise InvalidInput(f"{path}: title takes a text, found {title!r}.")
+        if not isinstance(entries, list) or not entries:
             raise InvalidInput(
                 f"{path} asks nothing: it needs at least one [[questions]] with a query, one of "
                 f"{', '.join(KINDS)}."
@@ -148,52 +159,73 @@ class Specification:
             series.append(_at(where, lambda: _series(entry, number, scope, where)))  # noqa: B023
         names = [one.name for one in series]
         for name in names:
+            if not name.strip():
+                raise InvalidInput(f"{path}: a question needs a name that is not empty.")
             if names.count(name) > 1:
                 raise InvalidInput(
                     f"{path}: two questions are called {name!r}; give each a name of its own."
                 )
         return cls(title, tuple(series), folder)
 
-    def questions(self) -> Iterator[Question]:
+    def questions(self, on_skip: Callable[[str], None] | None = None) -> Iterator[Question]:
         """Every question of the study, in order.
 
+        An image that a network answers already as it is asked to, or whose target cannot be
+        reached for another such reason, is left out.
+
+        Args:
+            on_skip: is told of each image that is left out, and why.
+
         Raises:
-            InvalidInput: one that cannot be asked.
+            InvalidInput: a question that cannot be asked of any image.
             DataError, ModelError: an image or a network that cannot be read.
         """
-        networks: dict[str, Network] = {}
+        loaded: dict[str, Network] = {}
         for one in self.series:
             for name in one.scope.networks:
-                if name not in networks:
-                    networks[name] = self.network(name)
-                network = networks[name]
+                if name not in loaded:
+                    loaded[name] = self.network(name)
+                network = loaded[name]
                 digest = network.source.sha256 if network.source else ""
                 if not one.ask.of_image:
                     for ask in one.ask.resolved(network, None, None):
                         yield Question(one.name, ask, name, digest)
                     continue
+                asked, skipped = False, ""
                 for image in self._images(one, network):
-                    for ask in self._resolved(one, network, name, image):
+                    where = f"{self.folder / FILE}, {one.name}: {name} and {image.name}"
+                    try:
+                        asks = list(one.ask.resolved(network, image.pixels, image.label))
+                    except InvalidCriterion as error:
+                        skipped = skipped or f"{where}: {error}"
+                        if on_skip is not None:
+                            on_skip(f"{where}: {error}")
+                        continue
+                    except InvalidInput as error:
+                        raise InvalidInput(f"{where}: {error}") from error
+                    asked = True
+                    for ask in asks:
                         yield Question(
                             one.name, ask, name, digest, image.name, image.sha256,
                             image.label,
                         )  # fmt: skip
-
-    def _resolved(self, one: Series, network: Network, name: str, image: Image) -> Iterator[Ask]:
-        try:
-            yield from one.ask.resolved(network, image.pixels, image.label)
-        except InvalidInput as error:
-            raise InvalidInput(
-                f"{self.folder / FILE}, {one.name}: {name} and {image.name}: {error}"
-            ) from error
+                if skipped and not asked:
+                    raise InvalidInput(skipped)
 
     def network(self, name: str) -> Network:
-        """A network by the name that it has in this study."""
+        """A network by the name that it has in this study: a file of it, or an embedded one."""
         file = self._file(name)
-        return load(file if file.exists() else name)
+        if os.path.isfile(file):
+            return load(file)
+        if name not in networks.names():
+            raise InvalidModel(
+                f"There is no file {name!r} in {self.folder}, and no embedded network of this "
+                f"name; these are {', '.join(networks.names())}."
+            )
+        return load(networks.path(name))
 
     def _images(self, one: Series, network: Network) -> Iterator[Image]:
-        names = [name for spec in one.scope.images for name in spelt_out(spec)]
+        names = list(dict.fromkeys(name for spec in one.scope.images for name in spelt_out(spec)))
         if one.scope.choose == "random":
             rng = np.random.default_rng(one.scope.seed)
             names = [names[k] for k in rng.permutation(len(names))]
@@ -212,8 +244,20 @@ class Specification:
     def image(self, name: str, network: Network) -> Image:
         """An image by the name that it has in this study."""
         file = self._file(name)
-        image = load_image(str(file) if file.is_file() else name, network.input_shape)
+        in_a_set = not os.path.isfile(file) and name.partition(":")[0] in SETS
+        image = load_image(name if in_a_set else str(file), network.input_shape)
         return replace(image, name=name)
+
+    def files(self) -> set[Path]:
+        """Every file that the study reads, its networks and images among them."""
+        names = {
+            name
+            for one in self.series
+            for spec in (*one.scope.networks, *one.scope.images)
+            for name in spelt_out(spec)
+            if spec.partition(":")[0] not in SETS
+        }
+        return {self.folder.resolve() / FILE, *(self._file(name) for name in names)}
 
     def _file(self, name: str) -> Path:
         """Where a file is, though the study's folder may not be there yet."""
@@ -230,6 +274,8 @@ def spelt_out(spec: str) -> list[str]:
     if match is None:
         return [spec]
     first, last = int(match["first"]), int(match["last"])
+    if last - first >= MANY:
+        raise InvalidInput(f"{spec!r} names more than {MANY:,} images: use several studies.")
     if last < first:
         raise InvalidInput(f"{spec!r} is an empty range: it ends before it begins.")
     return [f"{match['set']}:{k}" for k in range(first, last + 1)]
@@ -240,17 +286,19 @@ def _series(entry: Any, number: int, scope: Scope, where: str) -> Series:
         raise InvalidInput(f"{where} is no table: write [[questions]] above its keys.")
     table = dict(entry)
     query = table.pop("query", None)
-    if query not in KINDS:
+    if not isinstance(query, str) or query not in KINDS:
         found = "no query" if query is None else f"query = {query!r}"
         raise InvalidInput(f"{where}: {found}; known are {', '.join(KINDS)}.")
     kind = KINDS[query]
     name = table.pop("name", f"{query} {number}" if number > 1 else query)
+    if not isinstance(name, str):
+        raise InvalidInput(f"{where}: name takes a text, found {name!r}.")
     own = {key: table.pop(key) for key in list(table) if key in Scope.__dataclass_fields__}
     scope = replace(scope, **checked(Scope, own, where))
     for key, value in (("networks", scope.networks), ("images", scope.images)):
         if not value and (key == "networks" or kind.of_image):
             raise InvalidInput(f"{where}: {query} needs {key}; name some there or at the top.")
-    return Series(str(name), ask_from(kind, table, where), scope)
+    return Series(name, ask_from(kind, table, where), scope)
 
 
 def _at(where: object, read: Callable[[], T]) -> T:

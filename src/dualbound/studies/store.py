@@ -16,7 +16,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -125,11 +127,9 @@ class Store:
 
     def __init__(self, folder: Path, *, writable: bool = False) -> None:
         self.path = folder / FILE
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
         if not writable and not self.path.exists():
-            raise DataError(
-                f"{folder} has no answers yet: there is no {self.path}. "
-                f"Run 'dualbound study run {folder}' first."
-            )
+            raise DataError(_nothing(self.path))
         with _mapped(self.path):
             self._sql = self._opened(writable)
         try:
@@ -142,14 +142,23 @@ class Store:
     def _opened(self, writable: bool) -> sqlite3.Connection:
         if writable:
             return sqlite3.connect(self.path, timeout=30.0)
-        place = self.path.resolve().as_uri()
-        sql = sqlite3.connect(f"{place}?mode=ro", uri=True, timeout=30.0)
+        place = self.path.resolve()
+        sql = sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=30.0)
         try:
             sql.execute("SELECT name FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
-            # In a folder that may not be written a log needs a file that cannot be made.
+        except sqlite3.OperationalError as error:
             sql.close()
-            sql = sqlite3.connect(f"{place}?mode=ro&immutable=1", uri=True)
+            if "unable to open" not in str(error):
+                raise
+            # In a folder that may not be written, a log needs a file that cannot be made. Rows
+            # that are in the log only must not be missed: they are read from a copy.
+            log = place.with_name(f"{place.name}-wal")
+            if log.exists() and log.stat().st_size:
+                self._copy = tempfile.TemporaryDirectory(prefix="dualbound-")
+                for file in (place, log):
+                    shutil.copy(file, self._copy.name)
+                return sqlite3.connect(Path(self._copy.name) / place.name)
+            sql = sqlite3.connect(f"{place.as_uri()}?mode=ro&immutable=1", uri=True)
         return sql
 
     def _check(self, writable: bool) -> None:
@@ -159,6 +168,8 @@ class Store:
             with self._sql:
                 self._sql.executescript(f"BEGIN; {_SCHEMA}")
                 self._set("schema", VERSION)
+        elif not tables:
+            raise DataError(_nothing(self.path))
         elif not {"meta", "questions", "answers"} <= tables:
             raise DataError(
                 f"{self.path} is a database, but not one of a study. Move it away to begin anew."
@@ -184,6 +195,8 @@ class Store:
     def close(self) -> None:
         """Close the file; the log is merged into it."""
         self._sql.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     def meta(self, name: str) -> str | None:
         """A value that was noted under a name."""
@@ -228,11 +241,19 @@ class Store:
             )  # fmt: skip
             self._set("study.toml", text)
 
+    def is_taken_up(self, questions: Iterable[Question], text: str) -> bool:
+        """Whether these questions, in this order and as written here, are what is asked."""
+        keys = self._sql.execute("SELECT key FROM questions WHERE NOT retired ORDER BY position")
+        return text == self.meta("study.toml") and [key for (key,) in keys] == [
+            question.key for question in questions
+        ]
+
     def unanswered(self, *, again: bool = False) -> list[Open]:
         """Questions without an answer, in order.
 
         Args:
-            again: those that were given up count as such, with as many tries as a new one.
+            again: those that were given up count as such, with as many tries as a new one. What
+                is known of them stays until there is a new answer.
 
         Raises:
             OutputError: the file cannot be written.
@@ -243,10 +264,11 @@ class Store:
                     "UPDATE questions SET deaths = 0 WHERE id IN "
                     "(SELECT question FROM answers WHERE status = ?)", (FAILED,)
                 )  # fmt: skip
-                self._sql.execute("DELETE FROM answers WHERE status = ?", (FAILED,))
         rows = self._sql.execute(
             "SELECT id, key, deaths FROM questions WHERE NOT retired "
-            "AND id NOT IN (SELECT question FROM answers) ORDER BY position"
+            "AND id NOT IN (SELECT question FROM answers WHERE status != ? OR NOT ?) "
+            "ORDER BY position",
+            (FAILED, again),
         )
         return [Open(*row) for row in rows]
 
@@ -259,6 +281,9 @@ class Store:
         values = outcome.row.columns
         names = ", ".join(values)
         with _mapped(self.path), self._sql:
+            self._sql.execute(
+                "DELETE FROM answers WHERE question = ? AND status = ?", (question, FAILED)
+            )
             self._sql.execute(
                 f"INSERT INTO answers (question, {names}, detail, started, finished, machine, "
                 f"versions, witness) VALUES ({', '.join('?' * (len(values) + 7))})",
@@ -329,7 +354,10 @@ class Store:
             InvalidInput: no such question, or it has no answer.
         """
         blob = self._one("witness", question)
-        return None if blob is None else np.load(io.BytesIO(blob), allow_pickle=False)
+        try:
+            return None if blob is None else np.load(io.BytesIO(blob), allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise DataError(f"The witness of answer {question} is damaged: {error}.") from error
 
     def _one(self, column: str, question: int) -> Any:
         with _mapped(self.path):
@@ -350,8 +378,15 @@ def _packed(array: np.ndarray) -> bytes:
 
 _RECOVER = (
     "The other answers may still be had: 'sqlite3 answers.sqlite .recover' writes what can be "
-    "read. Move the file away to begin anew."
+    "read. Move the file away, and answers.sqlite-wal with it, to begin anew."
 )
+
+
+def _nothing(path: Path) -> str:
+    return (
+        f"{path.parent} has no answers yet: there are none in {path}. "
+        f"Run 'dualbound study run {path.parent}' first."
+    )
 
 
 @contextlib.contextmanager
@@ -361,6 +396,10 @@ def _mapped(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         said = str(error)
+        if "no such" in said:
+            raise DataError(
+                f"{path} is not the database of a study ({said}). Move it away to begin anew."
+            ) from error
         if "full" in said:
             advice = "Make room and run the study again: it goes on where it stopped."
         elif "locked" in said:

@@ -14,11 +14,12 @@ from jaxtyping import Float
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.limits import Clock
 from dualbound.network import Network
-from dualbound.studies.executors import Inline, compile_first, executor_named
+from dualbound.studies.executors import Inline, check_executor, compile_first, executor_named
 from dualbound.studies.question import Question
 from dualbound.studies.runner import Moment, Watch, work_off
 from dualbound.studies.specification import FILE, Specification
 from dualbound.studies.store import COLUMNS, Difference, Open, Store
+from dualbound.studies.store import FILE as ANSWERS
 from dualbound.studies.task import Task
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Study:
     Attributes:
         folder: where both are.
         specification: what is asked.
+        skipped: images that the last `run` left out, because what is asked makes no sense there,
+            each with the reason.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -56,6 +59,7 @@ class Study:
 
     def __init__(self, folder: Path, specification: Specification) -> None:
         self.folder, self.specification = folder, specification
+        self.skipped: list[str] = []
 
     @classmethod
     def open(cls, folder: Path | str) -> Study:
@@ -103,7 +107,11 @@ class Study:
             SoundnessError: a proof was contradicted.
             WorkersLost: the executor cannot run anything.
         """
-        questions = {question.key: question for question in self.specification.questions()}
+        if isinstance(executor, str):
+            check_executor(executor)
+        self.skipped = []
+        asked = self.specification.questions(self.skipped.append)
+        questions = {question.key: question for question in asked}
         if not questions:
             raise InvalidInput(
                 f"{self.folder / FILE} asks nothing: no image is left of those to keep."
@@ -113,7 +121,7 @@ class Study:
             difference = store.difference(questions.values())
             if difference.gone and not update:
                 raise InvalidInput(self._changed(difference, store))
-            if difference:
+            if not store.is_taken_up(questions.values(), text):
                 store.take_up(questions.values(), text)
             networks: dict[str, Network] = {}
 
@@ -168,6 +176,12 @@ class Study:
         """
         with self.store() as store:
             return store.counts()
+
+    def files(self) -> set[Path]:
+        """The files that belong to the study: what it reads, and its answers."""
+        own = self.folder.resolve()
+        answers = {own / f"{ANSWERS}{end}" for end in ("", "-wal", "-shm")}
+        return self.specification.files() | answers | {own / LOCK}
 
     def store(self) -> Store:
         """The answers, to be read; a context manager."""

@@ -30,13 +30,17 @@ def select(frame: pd.DataFrame, where: Sequence[str] = ()) -> pd.DataFrame:
     """The rows that fulfil every condition ``column=value`` or ``column!=value``.
 
     Raises:
-        InvalidInput: no such column, or no condition.
+        InvalidInput: no such column, no condition, or no row that fulfils them.
     """
     for condition in where:
         column, sign, value = _condition(condition)
         _known(frame, [column])
-        same = frame[column].astype("string").fillna("") == value
+        values = frame.index.to_series() if column == frame.index.name else frame[column]
+        same = values.astype("string").fillna("") == value
         frame = frame[same if sign == "=" else ~same]
+    if frame.empty:
+        asked = f" with {', '.join(where)}" if where else ""
+        raise InvalidInput(f"There is no answer{asked}.")
     return frame
 
 
@@ -59,6 +63,8 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
     import pandas as pd
 
     _known(frame, [*by, *of])
+    if not by or not of:
+        raise InvalidInput("Name at least one column to group by, and one to sum up.")
     for column in of:
         if not pd.api.types.is_numeric_dtype(frame[column]):
             raise InvalidInput(f"The column {column!r} has no numbers; try one of {', '.join(OF)}.")
@@ -157,16 +163,16 @@ def _stored(contents: bytes, path: Path) -> str:
 
 
 def _condition(text: str) -> tuple[str, str, str]:
-    for sign in ("!=", "="):
+    for sign in ("!=", "==", "="):
         column, found, value = text.partition(sign)
         if found:
-            return column.strip(), sign, value.strip()
+            return column.strip(), "!=" if sign == "!=" else "=", value.strip()
     raise InvalidInput(f"A condition is COLUMN=VALUE or COLUMN!=VALUE, found {text!r}.")
 
 
 def _known(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     for column in columns:
-        if column not in frame.columns:
+        if column not in frame.columns and column != frame.index.name:
             raise InvalidInput(
                 f"There is no column {column!r}{meant(column, [str(c) for c in frame.columns])}."
             )

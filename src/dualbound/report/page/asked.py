@@ -59,12 +59,12 @@ def target_words(ask: Nearest) -> str:
         return f"the label {target}"
     if isinstance(target, tuple):
         return f"a target of its own for each true label: {_listed(target)}"
-    if target.startswith("+"):
+    if target is not None and target.startswith("+"):
         return f"the label {target[1:]} after the true one"
     return {
         "runner-up": "the label whose output is second",
         "repair": "the true label, of an image that is misread",
-    }.get(target, "any other label")
+    }.get(target or "any", "any other label")
 
 
 def _told(series: Series) -> Told:

@@ -57,6 +57,8 @@ class Activate(Ask):
             raise InvalidInput(f'layer takes a number, "logits" or "all"; found {self.layer!r}.')
         if isinstance(self.neuron, str) and self.neuron != "all":
             raise InvalidInput(f'neuron takes a number or "all"; found {self.neuron!r}.')
+        if not 0 <= self.gap < 1:
+            raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
         check_engine(self.engine, solver=self.solver, formulation=self.formulation)
         Limits(self.seconds)
         Box(*self.range)

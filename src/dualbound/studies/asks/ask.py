@@ -129,6 +129,9 @@ def meant(word: str, known: Mapping[str, Any] | list[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
 
 
+HUGE = 1e300
+"""Whole numbers beyond are no numbers of float64."""
+
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 
 
@@ -161,7 +164,7 @@ def _fitted(value: Any, hint: Any) -> Any:
         parts = tuple(_fitted(item, inner[0]) for item in value)
         return MISSING if MISSING in parts else parts
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < HUGE or isinstance(value, float) else MISSING
     exact = isinstance(value, hint) and isinstance(value, bool) == (hint is bool)
     return value if exact else MISSING
 

@@ -15,6 +15,7 @@ from dualbound.network import Affine, Network
 from dualbound.queries.bounds import METHODS, bounds
 from dualbound.region import Box
 from dualbound.search import Progress
+from dualbound.solvers import solver_named
 from dualbound.studies.asks.ask import Ask, Tell
 from dualbound.studies.row import Row
 
@@ -43,6 +44,7 @@ class BoundNeurons(Ask):
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InvalidInput(f"Unknown method {self.method!r}; known are {', '.join(METHODS)}.")
+        solver_named(self.solver)
         Limits(self.seconds)
         Limits(self.seconds_per_neuron)
         Box(*self.range)

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidCriterion, InvalidInput
 from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries import nearest
 from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
-from dualbound.region import NORMS, Box
+from dualbound.region import NORMS, Box, Grid
 from dualbound.search import Columns, Engine, Milp, automatic
 from dualbound.studies.asks.ask import Ask, Tell, needed
 from dualbound.studies.asks.engines import (
@@ -28,7 +28,7 @@ from dualbound.studies.asks.engines import (
 )
 from dualbound.studies.row import Row, row_of_answer
 
-_TARGET = re.compile(r"any|runner-up|repair|\+[0-9]+")
+_TARGET = re.compile(r"any|runner-up|repair|\+[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Nearest(Ask):
     Attributes:
         target: a label; ``"+5"``, the label so many after the image's; ``"any"`` other than the
             present one; ``"runner-up"``, the one whose output is second; ``"repair"``, the true one
-            of an image that is misread; or a list, the target of each true label in turn.
+            of an image that is misread; or a list, the target of each true label in turn. Any
+            other label if neither this nor ``targets`` is given.
         targets: one of these labels, in place of ``target``.
         ratio, margin: how clearly; see `dualbound.Targeted`.
         norm, then, cap, levels, gap: see `dualbound.nearest`.
@@ -52,7 +53,7 @@ class Nearest(Ask):
         seconds: limit for each question.
     """
 
-    target: int | str | tuple[int, ...] = "any"
+    target: int | str | tuple[int, ...] | None = None
     targets: tuple[int, ...] | None = None
     ratio: float | None = None
     margin: float | None = None
@@ -80,6 +81,16 @@ class Nearest(Ask):
                 'target takes a label, "+N", "any", "runner-up", "repair", or a list with a target '
                 f"for each label; found {self.target!r}."
             )
+        if self.target not in (None, "repair") and self.targets is not None:
+            raise InvalidInput("target and targets ask different questions: give one of them.")
+        if not 0 <= self.gap < 1:
+            raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
+        if self.cap is not None and not self.cap >= 0:
+            raise InvalidInput(f"A cap is how far an input may move: at least 0, found {self.cap}.")
+        if self.levels is not None:
+            Grid(self.levels)
+        if self.then is not None and (self.norm != "linf" or self.then not in ("l0", "l1", "l2")):
+            raise InvalidInput('then takes l0, l1 or l2, after norm = "linf".')
         if self.norm not in NORMS:
             raise InvalidInput(f"Unknown norm {self.norm!r}; known are {', '.join(NORMS)}.")
         check_engine(
@@ -110,10 +121,12 @@ class Nearest(Ask):
                 raise InvalidInput(f"there is no target for label {label} among {len(target)}.")
             target = target[label]
         elif target == "repair":
+            if self.targets is not None:
+                raise InvalidInput("repair has one target, the true label: leave targets out.")
             if label is None:
                 raise InvalidInput("repair needs images whose label is known.")
             if present == label:
-                raise InvalidInput(f"the network answers {label} already: nothing to repair.")
+                raise InvalidCriterion(f"the network answers {label} already: nothing to repair.")
         ask = replace(self, target=target)
         if target == "repair" and label is not None:
             ask = replace(ask, targets=(label,))

@@ -53,6 +53,8 @@ class Perfect(Ask):
             raise InvalidInput(f'label takes a number or "all"; found {self.label!r}.')
         if self.loss not in LOSSES:
             raise InvalidInput(f"Unknown loss {self.loss!r}; known are {', '.join(LOSSES)}.")
+        if not 0 <= self.gap < 1:
+            raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
         check_engine(self.engine, solver=self.solver, formulation=self.formulation)
         Limits(self.seconds)
         Box(*self.range)
