@@ -577,8 +577,13 @@ def test_inputs_too_large_to_compute_with_have_no_label(
     outcome = cli("classify", "dnn1", tmp_path / "x.csv")
     assert outcome.code == 2
     assert where in outcome.err
-    asked = cli("nearest", "dnn1", tmp_path / "x.csv", "-t", 2, "--range", 0, value)
+
+
+def test_nothing_is_asked_about_inputs_too_large_to_compute_with(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(",".join(["1e308"] * 784))
+    asked = cli("nearest", "dnn1", tmp_path / "x.csv", "-t", 2, "--range", 0, "1e308")
     assert asked.code == 2
+    assert "in float64" in asked.err
 
 
 @pytest.mark.parametrize("command", [["-m", "dualbound"], ["-m", "dualbound.cli"]])

@@ -60,13 +60,7 @@ def bounds(
 ) -> int:
     """Prove bounds on every neuron over a box, or over a ball around an image."""
     limits = Limits(time_limit)
-    _check(
-        method,
-        solver=solver,
-        solver_option=solver_option,
-        time_per_neuron=time_per_neuron,
-        workers=workers,
-    )
+    _check(method, solver=solver, solver_option=solver_option, time_per_neuron=time_per_neuron)
     chosen = solver_named(solver or "highs", parsed(solver_option or []))
     network = read_model(model)
     norm = options.norm_of_ball(norm, radius)
@@ -120,9 +114,9 @@ def _check(method: str, **given: object) -> None:
         InvalidInput: there is one.
     """
     takes = {
-        "lp": ("solver", "solver_option", "time_per_neuron", "workers"),
-        "milp": ("solver", "solver_option", "time_per_neuron", "workers"),
-        "exact": ("time_per_neuron", "workers"),
+        "lp": ("solver", "solver_option", "time_per_neuron"),
+        "milp": ("solver", "solver_option", "time_per_neuron"),
+        "exact": ("time_per_neuron",),
         "interval": (),
         "crown": (),
     }

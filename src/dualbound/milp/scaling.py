@@ -79,8 +79,8 @@ def units_of(network: Network, bounds: Bounds) -> Units:
     >>> from dualbound.bounds import crown
     >>> from dualbound.region import Box
     >>> net = Network.dense([[[1e6], [1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])
-    >>> units_of(net, crown(net, Box([-1], [1])))["relu1"]
-    array([1048576.,       1.])
+    >>> units_of(net, crown(net, Box([-1], [1])))["relu1"].tolist()
+    [1048576.0, 1.0]
     """
     units: Units = {}
     for node in network.nodes:
