@@ -151,7 +151,7 @@ class Specification:
         for key in table:
             if key not in shared:
                 known = [*shared, "title", "questions"]
-                raise InvalidInput(f"{path}: unknown key {key!r}{meant(key, known)}.")
+                raise InvalidInput(f"{path}: unknown key {key!r}{meant(key, known)}")
         scope = _at(path, lambda: Scope(**checked(Scope, table, str(path))))
         series = []
         for number, entry in enumerate(entries, 1):

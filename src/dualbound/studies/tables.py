@@ -174,5 +174,5 @@ def _known(frame: pd.DataFrame, columns: Sequence[str]) -> None:
     for column in columns:
         if column not in frame.columns and column != frame.index.name:
             raise InvalidInput(
-                f"There is no column {column!r}{meant(column, [str(c) for c in frame.columns])}."
+                f"There is no column {column!r}{meant(column, [str(c) for c in frame.columns])}"
             )

@@ -102,7 +102,7 @@ def checked(kind: type, table: Mapping[str, Any], where: str) -> dict[str, Any]:
     found = {}
     for key, value in table.items():
         if key not in known:
-            raise InvalidInput(f"{where}: unknown key {key!r}{meant(key, known)}.")
+            raise InvalidInput(f"{where}: unknown key {key!r}{meant(key, known)}")
         fitted = _fitted(value, types_of[key])
         if fitted is MISSING:
             raise InvalidInput(f"{where}: {key} takes {_words(types_of[key])}, found {value!r}.")
@@ -123,10 +123,10 @@ def meant(word: str, known: Mapping[str, Any] | list[str]) -> str:
     >>> meant("normm", ["norm", "gap"])
     "; did you mean 'norm'?"
     >>> meant("x", ["norm", "gap"])
-    '; known are gap, norm'
+    '; known are gap, norm.'
     """
     close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}"
+    return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(sorted(known))}."
 
 
 HUGE = 1e300

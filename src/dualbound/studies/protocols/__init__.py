@@ -26,7 +26,7 @@ def protocol_named(key: str) -> Protocol:
         InvalidInput: there is none.
     """
     if key not in PROTOCOLS:
-        raise InvalidInput(f"There is no protocol {key!r}{meant(key, PROTOCOLS)}.")
+        raise InvalidInput(f"There is no protocol {key!r}{meant(key, PROTOCOLS)}")
     return PROTOCOLS[key]
 
 

@@ -135,38 +135,17 @@ _FORWARD = (
     'query = "forward"\nchoose = "random"\nseed = 1\ncount = {count}\nnetworks = ["mlp-64-64"]\n'
 )
 
-_TO_LABEL = """\
-name = "nearest to label + 5"
-query = "nearest"
-target = "+5"
-ratio = 1.2
-keep = "correct"
-networks = [{networks}]
-count = {count}
-seconds = {seconds}
-"""
 
-_REPAIR = """\
-name = "repair"
-query = "nearest"
-target = "repair"
-ratio = 1.2
-keep = "misread"
-networks = [{networks}]
-count = {count}
-seconds = {seconds}
-"""
+def _ask(
+    name: str, target: str, *networks: str, count: int, seconds: int, keep: str = "correct"
+) -> str:
+    """A series of nearest questions, ratio 1.2."""
+    listed = ", ".join(f'"{network}"' for network in networks)
+    return (
+        f'name = "{name}"\nquery = "nearest"\ntarget = "{target}"\nratio = 1.2\nkeep = "{keep}"\n'
+        f"networks = [{listed}]\ncount = {count}\nseconds = {seconds}\n"
+    )
 
-_ANY = """\
-name = "any other label"
-query = "nearest"
-target = "any"
-ratio = 1.2
-keep = "correct"
-networks = [{networks}]
-count = {count}
-seconds = {seconds}
-"""
 
 _PERFECT = """\
 name = "{loss}"
@@ -191,17 +170,13 @@ PROTOCOLS = (
         source="Schoenfeld, section 4.1",
         quick=_study(
             "Schoenfeld: nearest adversaries",
-            _TO_LABEL.format(networks='"dnn3"', count=4, seconds=60),
-            _TO_LABEL.replace("nearest to", "two layers of 64, to").format(
-                networks='"mlp-64-64"', count=2, seconds=30
-            ),
+            _ask("nearest to label + 5", "+5", "dnn3", count=4, seconds=60),
+            _ask("two layers of 64, to label + 5", "+5", "mlp-64-64", count=2, seconds=30),
         ),
         full=_study(
             "Schoenfeld: nearest adversaries",
-            _TO_LABEL.format(networks='"dnn3"', count=20, seconds=300),
-            _TO_LABEL.replace("nearest to", "two layers of 64, to").format(
-                networks='"mlp-64-64"', count=10, seconds=120
-            ),
+            _ask("nearest to label + 5", "+5", "dnn3", count=20, seconds=300),
+            _ask("two layers of 64, to label + 5", "+5", "mlp-64-64", count=10, seconds=120),
         ),
         compare=_nearest,
     ),
@@ -211,11 +186,21 @@ PROTOCOLS = (
         source="Schoenfeld, section 4.1",
         quick=_study(
             "Schoenfeld: repair",
-            _REPAIR.format(networks='"dnn2", "mlp-64-64"', count=3, seconds=20),
+            _ask("repair", "repair", "dnn2", "mlp-64-64", count=3, seconds=20, keep="misread"),
         ),
         full=_study(
             "Schoenfeld: repair",
-            _REPAIR.format(networks='"dnn1", "dnn2", "dnn3", "mlp-64-64"', count=20, seconds=120),
+            _ask(
+                "repair",
+                "repair",
+                "dnn1",
+                "dnn2",
+                "dnn3",
+                "mlp-64-64",
+                count=20,
+                seconds=120,
+                keep="misread",
+            ),
         ),
         compare=_repair,
     ),
@@ -225,14 +210,12 @@ PROTOCOLS = (
         source="Schoenfeld, section 4.1, its open question",
         quick=_study(
             "Schoenfeld: any other label",
-            _ANY.format(networks='"dnn2", "mlp-64-64"', count=3, seconds=30),
+            _ask("any other label", "any", "dnn2", "mlp-64-64", count=3, seconds=30),
         ),
         full=_study(
             "Schoenfeld: any other label",
-            _ANY.format(networks='"dnn1", "dnn2", "dnn3"', count=50, seconds=120),
-            _ANY.replace("any other", "two layers of 64, any other").format(
-                networks='"mlp-64-64"', count=10, seconds=120
-            ),
+            _ask("any other label", "any", "dnn1", "dnn2", "dnn3", count=50, seconds=120),
+            _ask("two layers of 64, any other label", "any", "mlp-64-64", count=10, seconds=120),
         ),
         compare=_untargeted,
     ),
