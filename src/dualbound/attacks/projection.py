@@ -92,7 +92,8 @@ def _steps(
     free: np.ndarray,
     weights: Float[np.ndarray, " n"],
 ) -> Iterator[Float[np.ndarray, " m"]]:
-    """Newton's step; without the multipliers that it would make negative; the gradient's."""
+    """Newton's step, in two lengths; without the multipliers that it would make negative; the
+    gradient's."""
     near = 1e-3 * float(multipliers.max(initial=0.0))
     for held in ((multipliers <= 0) & (slack >= 0), (multipliers <= near) & (slack >= 0)):
         moving = np.flatnonzero(~held)
@@ -104,4 +105,7 @@ def _steps(
             curvature[np.diag_indices_from(curvature)] += 1e-10 * size + 1e-12
             step[moving] = np.linalg.solve(curvature, -slack[moving])
             yield step
+            # Where most inputs are at their bounds there is next to no curvature, and the step is
+            # far too long: halved, it would not come down to the multipliers.
+            yield np.maximum(step, -multipliers)
     yield -slack * max(float(weights.min()), 1.0) / float((rows**2).sum(axis=1).max() + 1e-12)
