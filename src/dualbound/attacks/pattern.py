@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float
 from dualbound.attacks.cells import ZERO
 from dualbound.attacks.problem import NearestProblem
 from dualbound.attacks.projection import project_to_rows
-from dualbound.errors import SolverFailed
+from dualbound.attacks.steps import Steps, confined, steps_within
+from dualbound.errors import InvalidInput, SolverFailed
 from dualbound.limits import Clock
 from dualbound.milp import Program, ProgramBuilder
 from dualbound.network.graph import Pattern, maps_on_pattern
@@ -34,6 +35,9 @@ RUNG_SECONDS = 2.0
 
 WINDOW = 4
 """How many steps an input may take in the rounding of an L2 projection to a grid."""
+
+MOST_STEPS = 20_000
+"""Of L2 balls with more steps than this from level to level no program is made."""
 
 FINE = 2e-3
 """Two steps that are no larger a part of the distance are fine."""
@@ -120,7 +124,7 @@ def closest_on_pattern(
         return None
     rows = rows.inside(inside)
     if isinstance(problem.norm, L2):
-        return None if clock.expired else _projected(problem, rows, solver, clock)
+        return None if clock.expired else _projected(problem, rows, solver, clock, below)
     form = _form(problem)
     solution = _solved(_program(form, rows), solver, clock)
     if solution is None or solution.x is None:
@@ -141,7 +145,7 @@ def excluded_on_pattern(
     """Whether no point of a pattern within a radius reaches the criterion, integers and all.
 
     Args:
-        problem: what is asked, in L0 or on a grid. Of an L2 ball only the box around it counts.
+        problem: what is asked, in L0 or on a grid.
         pattern: on which the network is affine.
         radius: of the ball.
         solver: of programs with integers.
@@ -156,9 +160,16 @@ def excluded_on_pattern(
     rows = _rows(problem, pattern, None)
     if rows is None:
         return False, None
+    if isinstance(problem.norm, L2):
+        return _excluded_in_round(problem, rows, radius, solver, clock)
     ball = problem.norm.ball(problem.center, radius, problem.box)
     box = Box(np.maximum(ball.lower, problem.box.lower), np.minimum(ball.upper, problem.box.upper))
-    boxed = isinstance(problem.norm, (L2, LInf))
+    boxed = isinstance(problem.norm, LInf)
+    if boxed and problem.grid is not None:
+        try:
+            box = problem.grid.narrowed(box)
+        except InvalidInput:  # some input has no value there
+            return True, None
     form = box.linear_form() if boxed else _form(replace(problem, box=box))
     if not boxed:
         form = replace(
@@ -185,6 +196,42 @@ def excluded_on_pattern(
     if solution.x is None:
         return False, None
     return False, problem.tidied(form.offset + form.transform @ solution.x[: len(form.cost)])
+
+
+def _excluded_in_round(
+    problem: NearestProblem, rows: _Rows, radius: float, solver: Solver, clock: Clock
+) -> tuple[bool, Float[np.ndarray, " n"] | None]:
+    """The same in L2: of whole steps, each of which adds what it costs to the squared distance."""
+    rows = rows.inside(-TOLERANCE)
+    between = _between(problem, rows)
+    multipliers = np.zeros(len(rows.offset)) if between is None else between[1]
+    # A point on a face of two patterns must not be lost to both by rounding.
+    relaxed_offset = rows.offset + TOLERANCE
+    near = confined(problem, radius, rows.matrix, relaxed_offset, multipliers)
+    steps = None if near is None else steps_within(near, radius)
+    if steps is None:
+        return True, None
+    if len(steps.inputs) > MOST_STEPS:
+        return False, None
+    relaxed = steps.program(rows.matrix, rows.offset, rows.goals, integer=False)
+    solution = _solved(relaxed, solver, clock)
+    if solution is None:
+        return False, None
+    if solution.stop is Stop.INFEASIBLE or (solution.bound is not None and solution.bound > 0):
+        return True, None
+    if solution.row_duals is None or solution.bound is None:
+        return False, None
+    reduced = (relaxed.cost - relaxed.matrix.T @ solution.row_duals)[:-1]
+    needless = solution.bound + reduced > 1e-9  # with one of them, the margin would be negative
+    whole = steps.program(rows.matrix, rows.offset, rows.goals, left_out=needless)
+    solution = _solved(whole, solver, clock, target=0.0)
+    if solution is None or solution.stop in (Stop.INFEASIBLE, Stop.CUTOFF):
+        return solution is not None, None
+    if solution.bound is not None and solution.bound > 0:
+        return True, None
+    if solution.x is None:
+        return False, None
+    return False, problem.tidied(steps.point(solution.x[:-1]))
 
 
 def is_thin(problem: NearestProblem, pattern: Pattern, solver: Solver, clock: Clock) -> bool:
@@ -253,22 +300,55 @@ def _rows(
 
 
 def _projected(
-    problem: NearestProblem, rows: _Rows, solver: Solver, clock: Clock
+    problem: NearestProblem, rows: _Rows, solver: Solver, clock: Clock, below: float
 ) -> PatternOptimum | None:
-    """In L2: the point of the rows that is nearest."""
-    box = problem.box
-    found = project_to_rows(
-        problem.center, rows.matrix, rows.offset, box.lower, box.upper, problem.norm.weights
-    )
+    """In L2: the point of the rows that is nearest; on a grid, one nearer than ``below``."""
+    found = _between(problem, rows)
     if found is None:
         return None
     x: Float[np.ndarray, " n"] | None = found[0]
     if problem.grid is not None:
-        x = _rounded(problem, rows, found[0], solver, clock)
+        steps = None
+        if below < np.inf:
+            radius = problem.before(below)
+            near = confined(problem, radius, rows.matrix, rows.offset, found[1])
+            steps = None if near is None else steps_within(near, radius)
+            if steps is None:
+                return None
+        if steps is None or len(steps.inputs) > MOST_STEPS:
+            x = _rounded(problem, rows, found[0], solver, clock)
+        else:
+            x = _nearest_in_round(problem, steps, rows, solver, clock)
     if x is None:
         return None
     x = problem.tidied(x)
     return PatternOptimum(x, float(problem.distance(x)), _tight(found[1], rows))
+
+
+def _between(
+    problem: NearestProblem, rows: _Rows
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
+    """In L2, the point of the rows that is nearest, grid or not, and the rows' multipliers."""
+    box = problem.box
+    return project_to_rows(
+        problem.center, rows.matrix, rows.offset, box.lower, box.upper, problem.norm.weights
+    )
+
+
+def _nearest_in_round(
+    problem: NearestProblem, steps: Steps, rows: _Rows, solver: Solver, clock: Clock
+) -> Float[np.ndarray, " n"] | None:
+    """The grid point of the rows that takes the cheapest steps, or one about as near."""
+    relaxed = steps.program(rows.matrix, rows.offset, 0, integer=False)
+    solution = _solved(relaxed, solver, clock)
+    if solution is None or solution.row_duals is None or solution.bound is None:
+        return None
+    reduced = relaxed.cost - relaxed.matrix.T @ solution.row_duals
+    whole = steps.program(rows.matrix, rows.offset, 0, left_out=solution.bound + reduced > 1.0)
+    solution = _solved(whole, solver, clock.within(RUNG_SECONDS), gap=2 * FINE)
+    if solution is None or solution.x is None:
+        return None
+    return problem.tidied(steps.point(solution.x))
 
 
 def _rounded(

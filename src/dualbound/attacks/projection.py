@@ -92,8 +92,7 @@ def _steps(
     free: np.ndarray,
     weights: Float[np.ndarray, " n"],
 ) -> Iterator[Float[np.ndarray, " m"]]:
-    """Newton's step, in two lengths; without the multipliers that it would make negative; the
-    gradient's."""
+    """Newton's step, twice: also without what it would make negative; and the gradient's."""
     near = 1e-3 * float(multipliers.max(initial=0.0))
     for held in ((multipliers <= 0) & (slack >= 0), (multipliers <= near) & (slack >= 0)):
         moving = np.flatnonzero(~held)

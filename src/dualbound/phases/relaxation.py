@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,42 @@ class Multipliers:
         return Multipliers(self.goals.copy(), self.neurons.copy(), self.known.copy())
 
 
+Support = Callable[[Float[np.ndarray, " n"], Room], float]
+"""An upper bound of a linear function of the moves of a room that count."""
+
+
+def meant(
+    chain: Chain,
+    room: Room,
+    low: Float[np.ndarray, " h"],
+    high: Float[np.ndarray, " h"],
+    found: Relaxed,
+    support: Support,
+    direction: Float[np.ndarray, " n"],
+    leaning: Float[np.ndarray, " h"],
+    work: tuple[np.ndarray, ...],
+) -> float:
+    """The Lagrangian bound of some multipliers, with another support function than the room's.
+
+    Args:
+        chain: of the network.
+        room: of its inputs.
+        low: bounds of all neurons.
+        high: likewise.
+        found: has the multipliers; of goals, some are not 0.
+        support: of the moves that count.
+        direction: scratch, ``(n,)``.
+        leaning: scratch, ``(h,)``.
+        work: scratch.
+    """
+    most = propagation.lagrangian(
+        chain, room, low, high, found.goals, found.multipliers,
+        0.0, -1, 0.0, direction, leaning, work,
+    )  # fmt: skip
+    all_moves = propagation.support(direction, room, work[3], work[4])
+    return most - all_moves + support(direction, room) + chain.unit * abs(all_moves)
+
+
 class Relaxation:
     """One program for all nodes that a thread looks at.
 
@@ -105,6 +142,26 @@ class Relaxation:
         return propagation.lagrangian(
             self._chain, self._room, low, high, goals, multipliers, 0.0, -1, 0.0,
             p.direction, p.leaning, self._work,
+        )  # fmt: skip
+
+    def meant(
+        self,
+        low: Float[np.ndarray, " h"],
+        high: Float[np.ndarray, " h"],
+        found: Relaxed,
+        support: Support,
+    ) -> float:
+        """What the multipliers of a relaxation prove where less than the room is meant.
+
+        Args:
+            low: lower bounds of the node.
+            high: upper bounds likewise.
+            found: the node's relaxation.
+            support: of what is meant.
+        """
+        return meant(
+            self._chain, self._room, low, high, found, support,
+            self._program.direction, self._program.leaning, self._work,
         )  # fmt: skip
 
     def solve(

@@ -22,7 +22,7 @@ from dualbound.limits import Clock
 from dualbound.phases import propagation
 from dualbound.phases.chain import Chain
 from dualbound.phases.moves import Room
-from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed
+from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed, Support, meant
 
 TRIED = 6
 """How many splits are carried out, of those that look best, before one is chosen."""
@@ -77,6 +77,7 @@ class PhaseTree:
             open though no sign is: whether it is closed all the same. For rooms that are larger
             than what is meant. Called as ``on_point`` is.
         on_node: called now and then, by the thread that called `run`.
+        support: of the moves of a room that count, where those are not all.
         low, high: bounds of all neurons that are known to hold in the room.
         threads: how many look at nodes; with one, a search is the same each time.
 
@@ -98,6 +99,7 @@ class PhaseTree:
         on_point: Callable[[Float[np.ndarray, " n"]], None] | None = None,
         on_leaf: Callable[[Bool[np.ndarray, " h"]], bool] | None = None,
         on_node: Callable[[], None] | None = None,
+        support: Support | None = None,
         low: Float[np.ndarray, " h"] | None = None,
         high: Float[np.ndarray, " h"] | None = None,
         threads: int = 1,
@@ -105,7 +107,7 @@ class PhaseTree:
         self.chain, self.room, self.clock, self.least = chain, room, clock, least
         self.nodes = self.programs = 0
         self._on_point, self._on_leaf, self._on_node = on_point, on_leaf, on_node
-        self._threads = threads
+        self._threads, self._support = threads, support
         self._layer_of = np.repeat(np.arange(len(chain.sizes) - 1), chain.sizes[:-1])
         self._rooms = 0
         self._last = np.inf
@@ -160,6 +162,11 @@ class PhaseTree:
             found = node.relaxed
             if found is None:
                 most = propagation.goal_bound(self.chain, room, node.low, node.high, work)
+            elif self._support is not None and np.any(found.goals):
+                most = meant(
+                    self.chain, room, node.low, node.high, found, self._support,
+                    direction, leaning, work,
+                )  # fmt: skip
             else:
                 most = propagation.lagrangian(
                     self.chain, room, node.low, node.high, found.goals, found.multipliers,
@@ -291,6 +298,9 @@ class PhaseTree:
             found = relaxation.solve(node.low, node.high, node.start)
             node.most = min(node.most, found.most)
             node.start = node.relaxed = found
+            if self._support is not None and node.most >= self.least and np.any(found.goals):
+                most = relaxation.meant(node.low, node.high, found, self._support)
+                node.most = min(node.most, most)
         return node.most >= self.least
 
     def _split(

@@ -272,6 +272,8 @@ def _answer(
         status = Status.OPTIMAL if closed else Status.FEASIBLE
         if not (closed or optimum.clock.expired or optimum.note):
             notes.append("what is left open is a matter of rounding, or of a solver's tolerance")
+    elif not (any(notes) or optimum.clock.expired):
+        notes.append("no input was found that is exactly in the region and passes its replay")
     solver = engine.backend()
     return Activation(
         status=status,

@@ -14,6 +14,8 @@ WITHIN_ROUNDING = (
     "searched for"
 )
 
+BY_ITSELF = "the search ended by itself with the answer open: it knows no more to try"
+
 
 def answered(
     problem: NearestProblem, engine: Engine, incumbent: Incumbent, gap: float, unstable: int | None
@@ -37,11 +39,12 @@ def answered(
         status_of(witness, incumbent.bound, gap),
         relative_gap(value, incumbent.bound),
     )
-    known = incumbent.note
-    if status is Status.FEASIBLE and open_gap is not None and open_gap <= 2 * engine.finest:
-        known = WITHIN_ROUNDING.format(engine.finest)
     ended = "interrupted" if clock.interrupted else ""
-    note = "; ".join(part for part in (note, known, ended) if part)
+    note = "; ".join(
+        part for part in (note, _why_open(status, open_gap, incumbent, engine), ended) if part
+    )
+    if status in (Status.FEASIBLE, Status.UNKNOWN) and not note and not clock.expired:
+        note = BY_ITSELF
     if value is not None:
         incumbent.check(value)
     solver = engine.backend()
@@ -66,6 +69,15 @@ def answered(
             solver=f"{solver.name} {solver.version()}",
         ),
     )
+
+
+def _why_open(status: Status, open_gap: float | None, incumbent: Incumbent, engine: Engine) -> str:
+    """What a search has to say of what it left open; nothing where it left nothing open."""
+    if status in (Status.OPTIMAL, Status.INFEASIBLE):
+        return ""
+    if open_gap is not None and open_gap <= 2 * engine.finest:
+        return WITHIN_ROUNDING.format(engine.finest)
+    return incumbent.note
 
 
 def status_of(witness: Witness | None, bound: float, gap: float) -> Status:

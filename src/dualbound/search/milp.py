@@ -36,6 +36,12 @@ so that a point which exactly reaches the criterion is never lost to it."""
 GAVE_UP = (Stop.FAILED, Stop.UNBOUNDED, Stop.INFEASIBLE_OR_UNBOUNDED, Stop.OTHER_LIMIT)
 """Ends that leave the question open and that the user should hear of."""
 
+LEFT_OPEN = (
+    "what is left open could neither be excluded nor turned into a nearer witness: there {} takes "
+    "the criterion for reached, within the tolerance of {:g} by which it is relaxed, and the "
+    "network does not reach it"
+)
+
 
 @dataclass(frozen=True)
 class Milp(Engine):
@@ -115,6 +121,8 @@ class Milp(Engine):
         else:
             run.start()
             run.margin()
+        if not (run.finished or incumbent.clock.expired or incumbent.note):
+            incumbent.note = LEFT_OPEN.format(self.backend().name, TOLERANCE)
         incumbent.enter("done")
         return run.unstable
 

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float
 from dualbound.attacks import excluded_on_pattern, is_thin, key_of, polish
 from dualbound.network.graph import Pattern, pattern_at
 from dualbound.phases import Chain, Room, room_of
+from dualbound.phases.grid_support import GridSupport
+from dualbound.phases.relaxation import Support
 from dualbound.phases.tree import PhaseTree
 from dualbound.region import L2
 from dualbound.search.engine import NearestRun
@@ -30,7 +32,10 @@ RETREATS = tuple(10.0**-k for k in range(8, -1, -1))
 """By what part of its radius a ball is made smaller where a tree can do no more, one after another.
 """
 
-LEFT_OPEN = "what is left open could neither be excluded nor turned into a nearer witness: "
+LEFT_OPEN = (
+    "what is left open could neither be excluded nor turned into a nearer witness: there the "
+    "criterion is reached or missed by about as much as rounding"
+)
 
 
 @dataclass
@@ -51,6 +56,7 @@ class ShrinkingBall(NearestRun):
         self._polished = 0
         self._again = False
         self._told = 0.0
+        self._grid = self._grid_support()
 
     def prove(self, threads: int) -> None:
         """A tree over the ball; where it grows, trees over smaller balls before it goes on.
@@ -70,11 +76,7 @@ class ShrinkingBall(NearestRun):
             tree.shrink(self._room(self.radius))
             proved = self._let_grow(tree, self.radius) or self._retreat(tree)
         if not proved and not self.finished and not self.incumbent.clock.expired:
-            self.incumbent.note = LEFT_OPEN + (
-                "in L2, what lies between the levels of a grid is not decided"
-                if self.problem.grid is not None and isinstance(self.problem.norm, L2)
-                else "there the criterion is reached or missed by about as much as rounding"
-            )
+            self.incumbent.note = LEFT_OPEN
 
     def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
         """A tree over a ball, planted anew while it is young and a better witness turns up."""
@@ -95,8 +97,21 @@ class ShrinkingBall(NearestRun):
             on_point=self._try,
             on_leaf=None if self.problem.is_plain else self._decide,
             on_node=self._tell,
+            support=self._grid,
             threads=threads,
         )
+
+    def _grid_support(self) -> Support | None:
+        """In L2 on a grid, what moves to grid points come to; otherwise all moves count."""
+        problem = self.problem
+        if problem.grid is None or not isinstance(problem.norm, L2):
+            return None
+        of_ball = GridSupport(problem.center, problem.box, problem.grid, problem.norm.weights)
+
+        def support(direction: Float[np.ndarray, " n"], room: Room) -> float:
+            return of_ball(direction, room.budget)
+
+        return support
 
     def _let_grow(self, tree: PhaseTree, radius: float, nodes: float = np.inf) -> bool:
         """Let a tree grow and record what it proves; whether that is everything."""
