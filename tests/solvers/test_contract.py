@@ -388,6 +388,22 @@ def test_options_are_passed_on(solver):
             solver_named(solver.name, {name: value})
 
 
+SET_BY_QUERIES = {
+    "highs": ("time_limit", "mip_rel_gap", "objective_bound", "objective_target"),
+    "scip": ("limits/time", "limits/gap", "limits/absgap", "limits/primal"),
+    "gurobi": ("TimeLimit", "MIPGap", "Cutoff", "BestObjStop"),
+    "xpress": ("timelimit", "MAXTIME", "miprelstop", "mipabscutoff"),
+}
+
+
+def test_options_that_every_query_sets_are_refused(solver):
+    for name in SET_BY_QUERIES[solver.name]:
+        with pytest.raises(InvalidInput, match=f"option '{name}' would be replaced by the"):
+            type(solver)(options={name: 5.0}).open(LP)
+        with pytest.raises(InvalidInput, match=f"option '{name}' would be replaced by the"):
+            solver_named(solver.name, {name: 5.0})
+
+
 def test_options_beside_a_solver_are_misuse():
     with pytest.raises(InvalidInput, match=r"Highs\(options=\{...\}\)"):
         solver_named(Highs(), {"presolve": "off"})

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dualbound.attacks import NearestProblem
+from dualbound.bounds import interval
 from dualbound.criterion import Criterion
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
@@ -132,6 +133,6 @@ def nearest_problem(
     if levels is not None:
         grid = Grid(levels, (region or Box(0.0, 1.0)).sized(network.input_size))
         grid.narrowed(box)  # refuses a box that holds none of its points
-    return NearestProblem(
-        network, center, criterion.at(network(center)), norm_named(norm, weights), box, grid
-    )
+    asked = criterion.at(network(center))
+    interval(network, box)  # refuses a box over which the network's values are no numbers
+    return NearestProblem(network, center, asked, norm_named(norm, weights), box, grid)

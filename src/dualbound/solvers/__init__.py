@@ -12,7 +12,7 @@ from dualbound.solvers.export import write_program
 from dualbound.solvers.fake import Fake
 from dualbound.solvers.gurobi import Gurobi
 from dualbound.solvers.highs import Highs
-from dualbound.solvers.options import Value, parsed, refuse_ours
+from dualbound.solvers.options import Value, parsed
 from dualbound.solvers.outcome import demand
 from dualbound.solvers.overview import SolverOverview, overview
 from dualbound.solvers.scip import Scip
@@ -54,8 +54,8 @@ def solver_named(solver: str | Solver, options: Mapping[str, Value] | None = Non
 
     Args:
         solver: a name as on the command line, or a solver, which is returned as it is.
-        options: of the native solver, by its own names; they cannot replace what `Session.solve`
-            sets, such as the time limit.
+        options: of the native solver, by its own names; those that `Session.solve` sets, such as
+            the time limit, are refused.
 
     Returns:
         A solver, installed or not: that shows when it opens a program.
@@ -78,7 +78,6 @@ def solver_named(solver: str | Solver, options: Mapping[str, Value] | None = Non
             f"A solver carries its own options: give them to it, as in "
             f"`{type(solver).__name__}(options={{...}})`, or give the solver's name beside them."
         )
-    refuse_ours(options)
     chosen = _kind(solver)(options=dict(options))
     chosen.open(ProgramBuilder().build())
     return chosen

@@ -17,7 +17,7 @@ from dualbound.limits import Clock
 from dualbound.milp.lagrangian import lagrangian_bound
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
-from dualbound.solvers.options import fitting
+from dualbound.solvers.options import fitting, refuse_ours
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -68,7 +68,7 @@ class Gurobi(Solver):
     Args:
         threads: how many threads a mixed-integer program may use.
         tolerance: absolute violation of a row, a bound or an integrality that Gurobi accepts.
-        options: further Gurobi parameters by name; they cannot replace what `Session.solve` sets.
+        options: further Gurobi parameters by name; those that `Session.solve` sets are refused.
 
     Raises:
         SolverNotInstalled: on `open`, gurobipy is missing.
@@ -99,6 +99,7 @@ class Gurobi(Solver):
     def open(self, program: Program) -> Session:
         """Load a program into Gurobi."""
         check_able(self, program)
+        refuse_ours(self.options)
         return _GurobiSession(self, program)
 
     def version(self) -> str:

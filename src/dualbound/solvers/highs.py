@@ -15,7 +15,7 @@ from dualbound.limits import Clock
 from dualbound.milp.lagrangian import lagrangian_bound
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
-from dualbound.solvers.options import fitting
+from dualbound.solvers.options import fitting, refuse_ours
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -63,7 +63,7 @@ class Highs(Solver):
     Args:
         threads: how many threads a mixed-integer program may use.
         tolerance: absolute violation of a row, a bound or an integrality that HiGHS accepts.
-        options: further HiGHS options by name; they cannot replace what `Session.solve` sets.
+        options: further HiGHS options by name; those that `Session.solve` sets are refused.
 
     Raises:
         InvalidInput: on `open`, an option that HiGHS does not have or a value that it refuses, or
@@ -97,6 +97,7 @@ class Highs(Solver):
     def open(self, program: Program) -> Session:
         """Load a program into HiGHS."""
         check_able(self, program)
+        refuse_ours(self.options)
         return _HighsSession(self, program)
 
     def version(self) -> str:

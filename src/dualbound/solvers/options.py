@@ -37,8 +37,23 @@ def parsed(options: Iterable[str]) -> dict[str, Value]:
     return found
 
 
-OURS = frozenset({"timelimit", "limits/time", "maxtime"})
-"""Options that limit the time, without case and underscores: these limits are set by each query."""
+OURS = {
+    "limit": frozenset({"timelimit", "limits/time", "maxtime"}),
+    "gap": frozenset({"miprelgap", "limits/gap", "limits/absgap", "mipgap", "miprelstop"}),
+    "cutoff": frozenset(
+        {
+            *("objectivebound", "objectivetarget", "limits/primal"),
+            *("cutoff", "bestobjstop", "mipabscutoff"),
+        }
+    ),
+}
+"""Options that each query sets for its programs, without case and underscores, of all solvers."""
+
+_INSTEAD = {
+    "limit": "say --time-limit, or Limits(seconds=...)",
+    "gap": "say --gap, or gap=..., where there is one",
+    "cutoff": "leave it out",
+}
 
 
 def refuse_ours(options: Iterable[str]) -> None:
@@ -47,14 +62,18 @@ def refuse_ours(options: Iterable[str]) -> None:
     Raises:
         InvalidInput: there is one.
 
-    >>> refuse_ours(["presolve", "mip_rel_gap"])
+    >>> refuse_ours(["presolve", "limits/memory"])
+    >>> refuse_ours(["mip_rel_gap"])
+    Traceback (most recent call last):
+    dualbound.errors.InvalidInput: The solver's option 'mip_rel_gap' would be replaced by ...
     """
     for name in options:
-        if name.lower().replace("_", "") in OURS:
-            raise InvalidInput(
-                f"The solver's option {name!r} would be replaced by the limit of the query: say "
-                "--time-limit, or Limits(seconds=...)."
-            )
+        for what, names in OURS.items():
+            if name.lower().replace("_", "") in names:
+                raise InvalidInput(
+                    f"The solver's option {name!r} would be replaced by the {what} of the query: "
+                    f"{_INSTEAD[what]}."
+                )
 
 
 def _value(text: str) -> Value:

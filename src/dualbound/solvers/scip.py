@@ -14,7 +14,7 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
-from dualbound.solvers.options import fitting
+from dualbound.solvers.options import fitting, refuse_ours
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -59,7 +59,7 @@ class Scip(Solver):
 
     Args:
         tolerance: violation of a row that SCIP accepts, relative to its side where that is above 1.
-        options: SCIP parameters by name; they cannot replace what `Session.solve` sets.
+        options: SCIP parameters by name; those that `Session.solve` sets are refused.
 
     Raises:
         SolverNotInstalled: on `open`, pyscipopt is missing.
@@ -87,6 +87,7 @@ class Scip(Solver):
     def open(self, program: Program) -> Session:
         """Load a program into SCIP."""
         check_able(self, program)
+        refuse_ours(self.options)
         return _ScipSession(self, program)
 
     def version(self) -> str:

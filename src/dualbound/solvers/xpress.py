@@ -18,6 +18,7 @@ from dualbound.limits import Clock
 from dualbound.milp.lagrangian import lagrangian_bound
 from dualbound.milp.program import Program
 from dualbound.solvers.contract import Can, Effort, Session, Solution, Solver, Stop
+from dualbound.solvers.options import refuse_ours
 from dualbound.solvers.outcome import (
     Raw,
     Watch,
@@ -76,7 +77,7 @@ class Xpress(Solver):
     Args:
         threads: how many threads a mixed-integer program may use.
         tolerance: absolute violation of a row, a bound or an integrality that Xpress accepts.
-        options: further Xpress controls by name; they cannot replace what `Session.solve` sets.
+        options: further Xpress controls by name; those that `Session.solve` sets are refused.
 
     Raises:
         SolverNotInstalled: on `open`, the package xpress is missing.
@@ -105,6 +106,7 @@ class Xpress(Solver):
     def open(self, program: Program) -> Session:
         """Load a program into Xpress."""
         check_able(self, program)
+        refuse_ours(self.options)
         return _XpressSession(self, program)
 
     def version(self) -> str:
