@@ -60,7 +60,9 @@ def fabricate(
     with Store(folder, writable=True) as store:
         store._sql.execute("PRAGMA synchronous = OFF")  # thousands of rows, and nothing to lose
         store.take_up([one for one, _ in asked], text)
-        for one, (_, row) in zip(store.unanswered(), asked, strict=True):
+        for one, (_, row) in zip(
+            sorted(store.unanswered(), key=lambda one: one.id), asked, strict=True
+        ):
             if row is not None:
                 made = outcome(one.id, row) if outcome else came_of(row)
                 store.write(one.id, made)

@@ -53,6 +53,22 @@ def test_no_question_is_answered_twice(make: Make) -> None:
         assert store.counts()["optimal"] == 1
 
 
+def test_a_study_that_is_stopped_has_asked_as_much_of_each_series_and_network(make: Make) -> None:
+    study = taken_up(make(points=3))
+    with Store(study.folder, writable=True) as store:
+        for one in store.unanswered()[:5]:
+            store.write(one.id, outcome())
+        last = store.unanswered()[-1]
+        rest = {one.id for one in store.unanswered()}
+        for id_ in sorted(rest - {last.id}):
+            store.write(id_, outcome())
+    frame = study.frame()
+    assert list(frame.index) == sorted(frame.index)  # tables are in the order of the file
+    assert len(rest) == 7
+    first = frame.loc[[k for k in frame.index if k not in rest]]
+    assert first.groupby(["name", "network"]).size().tolist() == [2, 1, 1, 1]
+
+
 def test_there_is_no_answer_of_an_unknown_number(make: Make) -> None:
     study = taken_up(make())
     with pytest.raises(InvalidInput, match="no answer number 99"):

@@ -249,7 +249,10 @@ class Store:
         ]
 
     def unanswered(self, *, again: bool = False) -> list[Open]:
-        """Questions without an answer, in order.
+        """Questions without an answer, in rounds: one of each series and network after another.
+
+        A study that is stopped has then asked about as much of each, and what it has done so far
+        says how long the rest takes.
 
         Args:
             again: those that were given up count as such, with as many tries as a new one. What
@@ -265,9 +268,10 @@ class Store:
                     "(SELECT question FROM answers WHERE status = ?)", (FAILED,)
                 )  # fmt: skip
         rows = self._sql.execute(
-            "SELECT id, key, deaths FROM questions WHERE NOT retired "
-            "AND id NOT IN (SELECT question FROM answers WHERE status != ? OR NOT ?) "
-            "ORDER BY position",
+            "SELECT id, key, deaths FROM (SELECT *, row_number() OVER "
+            "(PARTITION BY name, network ORDER BY position) AS round FROM questions "
+            "WHERE NOT retired) WHERE id NOT IN "
+            "(SELECT question FROM answers WHERE status != ? OR NOT ?) ORDER BY round, position",
             (FAILED, again),
         )
         return [Open(*row) for row in rows]

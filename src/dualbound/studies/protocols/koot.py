@@ -278,7 +278,7 @@ PROTOCOLS = (
         title="Bounds of every neuron, exact and with a second for each",
         source="Koot, section 3.2.1",
         quick=_bound_questions(["dnn1"], ["dnn1", "dnn2"], ""),
-        full=_bound_questions(_ALL, _ALL, "seconds_per_neuron = 120\n"),
+        full=_bound_questions(_ALL, _ALL, "seconds_per_neuron = 30\n"),
         compare=_bounds,
     ),
     Protocol(
@@ -321,7 +321,7 @@ PROTOCOLS = (
         + '\n[[questions]]\nname = "layer 1"\nquery = "activate"\nlayer = 1\nseconds = 20\n'
         + '\n[[questions]]\nname = "layer 2"\nquery = "activate"\nlayer = 2\nseconds = 20\n',
         full=_head("Koot: features", ["dnn1", "dnn2", "dnn3"])
-        + '\n[[questions]]\nname = "features"\nquery = "activate"\nlayer = "all"\nseconds = 120\n',
+        + '\n[[questions]]\nname = "features"\nquery = "activate"\nlayer = "all"\nseconds = 60\n',
         compare=_features,
     ),
 )
