@@ -34,8 +34,8 @@ import numpy as np
 
 import dualbound
 from dualbound import Targeted
-from dualbound.attacks import NearestProblem
 from dualbound.limits import core_count
+from dualbound.patterns import NearestProblem
 from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
 from dualbound.queries.replay import Refused as Unreplayable
 from dualbound.queries.replay import replayed

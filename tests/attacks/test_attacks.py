@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from brute_force import Case, random_case
 from dualbound import Box, L1Ball, Limits, Linearised, Network, Targeted, load
-from dualbound.attacks import NearestProblem, fgsm, pgd
+from dualbound.attacks import fgsm, pgd
 from dualbound.data.sample import sample
 from dualbound.limits import Clock
+from dualbound.patterns import NearestProblem
 from dualbound.queries import replayed
 from dualbound.queries.nearest import nearest_problem
 from dualbound.region import Region

@@ -25,8 +25,8 @@ from dualbound import (
     nearest,
     nearest_several,
 )
-from dualbound.attacks import cell_at, key_of
 from dualbound.errors import InvalidInput
+from dualbound.patterns import cell_at, key_of
 from dualbound.queries import Answer, Refused, replayed
 from dualbound.queries.nearest import nearest_problem
 from dualbound.search import Engine

@@ -12,10 +12,10 @@ import pytest
 from jaxtyping import Float
 
 from dualbound import Answer, Highs, Milp, Network, Status, Targeted, nearest
-from dualbound.attacks import NearestProblem
 from dualbound.errors import SoundnessError
 from dualbound.limits import Clock
 from dualbound.milp import Program
+from dualbound.patterns import NearestProblem
 from dualbound.queries import Refused, replayed
 from dualbound.queries.nearest import nearest_problem
 from dualbound.search import Incumbent

@@ -28,8 +28,8 @@ from dualbound import (
     load_image,
     nearest,
 )
-from dualbound.attacks import NearestProblem
 from dualbound.errors import SoundnessError
+from dualbound.patterns import NearestProblem
 from dualbound.search import Engine, Incumbent
 from dualbound.solvers import Solver
 

@@ -22,10 +22,10 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.attacks.gradient import pgd
-from dualbound.attacks.pattern import PatternOptimum, closest_on_pattern
-from dualbound.attacks.problem import NearestProblem
 from dualbound.limits import Clock
 from dualbound.network.graph import Pattern, pattern_at
+from dualbound.patterns.closest import PatternOptimum, closest_on_pattern
+from dualbound.patterns.problem import NearestProblem
 from dualbound.region import Region
 from dualbound.solvers import Solver
 

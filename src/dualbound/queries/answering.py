@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dualbound.attacks import NearestProblem
+from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer, Stats, Status, Witness
 from dualbound.queries.replay import Refused, replayed
 from dualbound.search import Engine, Incumbent, relative_gap

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from dualbound.attacks import NearestProblem
 from dualbound.bounds import interval
 from dualbound.criterion import Criterion
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
+from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer
 from dualbound.queries.answering import answered
 from dualbound.queries.then import refined, relayed, second_norm

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import NearestProblem
+from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Runtime, Witness
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from dualbound.attacks import NearestProblem, cell_at, key_of, neighbour
+from dualbound.attacks import neighbour
 from dualbound.criterion import Criterion, OneOf, Targeted
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
+from dualbound.patterns import NearestProblem, cell_at, key_of
 from dualbound.queries.answer import Answer, Status
 from dualbound.queries.answering import answered
 from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem

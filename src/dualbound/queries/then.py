@@ -15,8 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from dualbound.attacks import Linearised, NearestProblem
+from dualbound.attacks import Linearised
 from dualbound.errors import InvalidInput
+from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer, Status
 from dualbound.queries.answering import answered, status_of
 from dualbound.region import Box, LInf, Norm, norm_named

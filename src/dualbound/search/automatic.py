@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dualbound.attacks import NearestProblem
+from dualbound.patterns import NearestProblem
 from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.milp import Milp

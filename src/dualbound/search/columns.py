@@ -12,9 +12,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from dualbound.attacks import Linearised, NearestProblem
+from dualbound.attacks import Linearised
 from dualbound.errors import InvalidInput
 from dualbound.limits import core_count
+from dualbound.patterns import NearestProblem
 from dualbound.phases import Chain, chain_of
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent

@@ -10,11 +10,12 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import Linearised, NearestProblem
+from dualbound.attacks import Linearised
 from dualbound.bounds import Bounds, crown
 from dualbound.bounds.crown import maximum
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.limits import Clock, Limits
+from dualbound.patterns import NearestProblem
 from dualbound.region import Region
 from dualbound.search.incumbent import Incumbent
 from dualbound.solvers import Solver

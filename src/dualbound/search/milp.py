@@ -17,11 +17,12 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import Linearised, NearestProblem
+from dualbound.attacks import Linearised
 from dualbound.bounds import METHODS, Bounds, crown, interval
 from dualbound.errors import InvalidInput
 from dualbound.milp import formulation_named
 from dualbound.network import Network
+from dualbound.patterns import NearestProblem
 from dualbound.region import L2, Box, L2Ball, Region
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent

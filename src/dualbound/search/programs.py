@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import NearestProblem
 from dualbound.bounds import Bounds
 from dualbound.milp import Encoding, Formulation, Program, encode
+from dualbound.patterns import NearestProblem
 from dualbound.region import LinearForm, Region
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import NearestProblem
 from dualbound.bounds import crown
 from dualbound.limits import Clock
+from dualbound.patterns import NearestProblem
 from dualbound.search.engine import Engine, NearestRun
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 

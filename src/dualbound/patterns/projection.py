@@ -16,6 +16,9 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.patterns.problem import NearestProblem
+from dualbound.patterns.rows import Rows
+
 STEPS = 200
 """Newton steps at most; a dozen are usual."""
 
@@ -83,6 +86,16 @@ def project_to_rows(
             break
         multipliers, (value, x, slack) = trial, found
     return (x, multipliers) if float(np.maximum(-slack, 0).max(initial=0.0)) <= 1e-8 else None
+
+
+def nearest_in_l2(
+    problem: NearestProblem, rows: Rows
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
+    """The point of a pattern's rows that is nearest in L2, grid or not; see `project_to_rows`."""
+    box = problem.box
+    return project_to_rows(
+        problem.center, rows.matrix, rows.offset, box.lower, box.upper, problem.norm.weights
+    )
 
 
 def _steps(

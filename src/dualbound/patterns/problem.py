@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks.cells import cell_at, key_of, named
 from dualbound.criterion import Criterion
 from dualbound.network import Network, replay
 from dualbound.network.graph import Pattern
+from dualbound.patterns.cells import cell_at, key_of, named
 from dualbound.region import L0, L1, L2, Box, Grid, Norm
 
 FLOAT32_ROUNDING = 2e-5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dualbound.attacks.projection import project_to_rows
+from dualbound.patterns.projection import project_to_rows
 
 
 def test_a_step_that_is_far_too_long_is_taken_back() -> None:

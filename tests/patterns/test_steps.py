@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dualbound import Box, Grid, Network, Targeted
-from dualbound.attacks import NearestProblem
-from dualbound.attacks.projection import project_to_rows
-from dualbound.attacks.steps import confined, steps_within
+from dualbound.patterns import NearestProblem
+from dualbound.patterns.projection import project_to_rows
+from dualbound.patterns.steps import confined, steps_within
 from dualbound.region import L2
 from dualbound.solvers import Highs, Stop
 

@@ -17,14 +17,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dualbound.attacks.problem import NearestProblem
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.errors import InvalidInput
 from dualbound.milp import Program, ProgramBuilder
+from dualbound.patterns.problem import NearestProblem
 from dualbound.region import Box, Grid
 
 SLACK = 1e-12
 """Relative slack of a radius, against rounding of squares."""
+
+MOST_STEPS = 20_000
+"""Of balls with more steps than this from level to level no program is made."""
 
 
 @dataclass(frozen=True, eq=False)
