@@ -42,3 +42,33 @@ def test_the_point_is_the_nearest(seed: int) -> None:
         assert np.all(multipliers >= 0)
         assert x == pytest.approx(np.clip(center + rows.T @ multipliers / weights, lower, upper))
         assert np.max(np.abs(slack) * np.minimum(multipliers, 1.0)) <= 1e-6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_of_very_different_size_do_no_harm(seed: int) -> None:
+    """Newton's steps creep there; the conditions are checked in units of each input's weight."""
+    rng = np.random.default_rng(100 + seed)
+    for _ in range(60):
+        n, m = rng.integers(1, 6), rng.integers(1, 8)
+        rows = rng.normal(size=(m, n))
+        rows /= np.abs(rows).max(axis=1, keepdims=True)
+        center, weights = rng.uniform(0, 1, n), 10.0 ** rng.integers(-4, 5, n)
+        lower, upper = center - rng.uniform(0, 0.6, n), center + rng.uniform(0, 0.6, n)
+        inside = rng.uniform(lower, upper)
+        offset = -rows @ inside + rng.uniform(0, 0.3, m)
+        found = project_to_rows(center, rows, offset, lower, upper, weights)
+        assert found is not None
+        x, multipliers = found
+        assert np.all(rows @ x + offset >= -1e-8)
+        assert np.all(multipliers >= 0)
+        dual = np.clip(center + rows.T @ multipliers / weights, lower, upper)
+        cost = 0.5 * weights @ (x - center) ** 2
+        proved = 0.5 * weights @ (dual - center) ** 2 - multipliers @ (rows @ dual + offset)
+        assert proved >= cost * (1 - 1e-6) - 1e-9 * weights.max()
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1e-3, 1.0, 1e3])])
+def test_what_is_empty_has_no_point(weights: np.ndarray | None) -> None:
+    rows = np.array([[1.0, 1.0, 0.5], [-1.0, -1.0, -0.5]])
+    zeros = np.zeros(3)
+    assert project_to_rows(zeros, rows, np.array([-1.0, 0.9]), zeros, zeros + 1, weights) is None

@@ -11,6 +11,7 @@ import pytest
 
 from brute_force import Case, random_question
 from dualbound import Answer, Box, Columns, Limits, Milp, Network, Status, Targeted, nearest
+from dualbound.errors import InvalidInput
 from dualbound.search import Engine
 
 GAPS = (1e-2, 1e-4, 1e-6, 1e-9, 1e-12, 0.0)
@@ -97,3 +98,37 @@ def test_a_gap_of_zero_on_a_line() -> None:
     assert answer.value == pytest.approx(truth, rel=1e-8)
     assert answer.bound == pytest.approx(truth, rel=1e-8)
     assert answer.bound <= truth * (1 + 1e-15)
+
+
+@pytest.mark.parametrize("norm", ["l0", "l1", "l2", "linf"])
+def test_levels_of_a_range_that_is_one_value(norm: str) -> None:
+    net = Network.dense([[[1.0, 1.0], [-1.0, 1.0]], np.eye(2)], [[0.0, 0.0], [0.0, 0.0]])
+    some = nearest(
+        net, [0.5, 0.5], Targeted(1), norm=norm, region=Box([-1, 0.5], [1, 0.5]), levels=10
+    )
+    assert some.status is Status.OPTIMAL
+    assert some.value == pytest.approx(1.0 if norm == "l0" else 0.7)  # -0.2 is the first beyond 0
+    point = Box([0.5, 0.4], [0.5, 0.4])
+    none = nearest(net, [0.5, 0.4], Targeted(1), norm=norm, region=point, levels=10)
+    assert none.status is Status.INFEASIBLE
+
+
+@pytest.mark.parametrize("off", [1e-9, 1e-5])
+@pytest.mark.parametrize("engine", [Columns(threads=1), Milp()])
+def test_inputs_off_the_grid_have_to_change(off: float, engine: Engine) -> None:
+    net = Network.dense([np.eye(3)], [[0.0, 0.0, 0.0]])
+    x = [1 - off, 0.5 - off, off]
+    answer = nearest(net, x, Targeted(1), norm="l0", levels=2, engine=engine)
+    assert (answer.status, answer.value) == (Status.OPTIMAL, 3.0)
+
+
+def test_weights_that_leave_no_distance_are_refused() -> None:
+    net = Network.dense([np.eye(2)], [[0.0, 0.0]])
+    with pytest.raises(InvalidInput, match="divide all by the largest"):
+        nearest(net, [0.6, 0.2], Targeted(1), weights=[1e-20, 1e-20])
+
+
+def test_a_region_too_wide_for_squares_is_refused() -> None:
+    net = Network.dense([np.eye(2)], [[0.0, 0.0]])
+    with pytest.raises(InvalidInput, match="divide them by their scale"):
+        nearest(net, [0.6, 0.2], Targeted(1), norm="l2", region=Box(0, 1e300), levels=9)

@@ -104,10 +104,16 @@ class NearestProblem:
             return 1.0
         if self.grid is None or not self.grid.contains(self.center).all():
             return None
-        step = float(np.min(self.grid.step))
-        if step < np.max(self.grid.step):
+        steps = self.grid.step[self.grid.step > 0]  # a range may be a single value
+        if not len(steps) or np.min(steps) < np.max(steps):
             return None
+        step = float(np.min(steps))
         return step**2 if isinstance(self.norm, L2) else step
+
+    @property
+    def least(self) -> float:
+        """The distance of the nearest point there is, whatever the criterion."""
+        return float(self.distance(self.tidied(self.center)))
 
     def before(self, distance: float) -> float:
         """A radius within which a point nearer than one at this distance must lie.

@@ -142,14 +142,17 @@ def levels_of(
     Float[np.ndarray, " n"],
     Float[np.ndarray, " n"],
 ]:
-    """Of each input's grid: where it begins, its step, and which steps lie in the box."""
+    """Of each input's grid: where it begins, its step, and which steps lie in the box.
+
+    The step of a range of one value, from which none can be taken, is 1.
+    """
     grid, n = problem.grid, len(problem.center)
     if grid is None:
         raise ValueError("a problem without a grid has no levels")
     narrow = grid.narrowed(problem.box)
     return (
         np.broadcast_to(grid.ends.lower, n),
-        np.broadcast_to(grid.step, n),
+        np.broadcast_to(np.where(grid.step > 0, grid.step, 1.0), n),
         grid.steps(narrow.lower),
         grid.steps(narrow.upper),
     )

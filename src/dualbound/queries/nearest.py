@@ -22,6 +22,9 @@ from dualbound.search import Engine, Incumbent, Progress, automatic, search_all
 
 DEFAULT_GAP = 1e-4
 
+MOST = 1e12
+"""Distances beyond this are refused: their squares, and sums, leave too little of float64."""
+
 
 def nearest(
     network: Network,
@@ -133,6 +136,14 @@ def nearest_problem(
     if levels is not None:
         grid = Grid(levels, (region or Box(0.0, 1.0)).sized(network.input_size))
         grid.narrowed(box)  # refuses a box that holds none of its points
+    measure = norm_named(norm, weights)
+    with np.errstate(over="ignore"):
+        furthest = measure.reach(center, box)[1]
+    if not furthest <= MOST:
+        raise InvalidInput(
+            f"The furthest input of the region is {furthest:g} away: distances are at most "
+            f"{MOST:g}. Say between which values inputs lie, or divide them by their scale."
+        )
     asked = criterion.at(network(center))
     interval(network, box)  # refuses a box over which the network's values are no numbers
-    return NearestProblem(network, center, asked, norm_named(norm, weights), box, grid)
+    return NearestProblem(network, center, asked, measure, box, grid)

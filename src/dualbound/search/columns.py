@@ -82,7 +82,7 @@ class Columns(Engine):
         from dualbound.search.shrinking_ball import ShrinkingBall  # brings numba along
 
         run = ShrinkingBall(problem, incumbent, gap, self.backend(), self.attack, chain)
-        incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
+        incumbent.prove(problem.least)
         if problem.grid is None:
             run.start()
         else:

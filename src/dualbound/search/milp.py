@@ -116,7 +116,7 @@ class Milp(Engine):
         # Witnesses are looked for with the help of multipliers.
         finder = self.backend() if Can.DUALS in self.backend().can else Highs()
         run = _Run(problem, incumbent, gap, finder, self.attack, self)
-        incumbent.prove(problem.norm.reach(problem.center, problem.box)[0])
+        incumbent.prove(problem.least)
         if self.strategy == "direct":
             run.direct()
         else:

@@ -35,7 +35,7 @@ RETREATS = tuple(10.0**-k for k in range(8, -1, -1))
 
 LEFT_OPEN = (
     "what is left open could neither be excluded nor turned into a nearer witness: there the "
-    "criterion is reached or missed by about as much as rounding"
+    "criterion is reached or missed by about as much as {}"
 )
 
 
@@ -77,7 +77,8 @@ class ShrinkingBall(NearestRun):
             tree.shrink(self._room(self.radius))
             proved = self._let_grow(tree, self.radius) or self._retreat(tree)
         if not proved and not self.finished and not self.incumbent.clock.expired:
-            self.incumbent.note = LEFT_OPEN
+            by = "rounding" if self.problem.is_plain else "the tolerance of a program with integers"
+            self.incumbent.note = LEFT_OPEN.format(by)
 
     def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
         """A tree over a ball, planted anew while it is young and a better witness turns up."""
