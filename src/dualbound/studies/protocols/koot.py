@@ -278,7 +278,7 @@ PROTOCOLS = (
         title="Bounds of every neuron, exact and with a second for each",
         source="Koot, section 3.2.1",
         quick=_bound_questions(["dnn1"], ["dnn1", "dnn2"], ""),
-        full=_bound_questions(_ALL, _ALL, "seconds_per_neuron = 30\n"),
+        full=_bound_questions(_ALL, _ALL, "seconds_per_neuron = 10\n"),
         compare=_bounds,
     ),
     Protocol(
