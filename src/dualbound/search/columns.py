@@ -84,7 +84,7 @@ class Columns(Engine):
         run = ShrinkingBall(problem, incumbent, gap, self.backend(), self.attack, chain)
         incumbent.prove(problem.least)
         if problem.grid is None:
-            run.start()
+            run.start(lightly=True)
         else:
             run.unstable = self._start_between(problem, incumbent, gap, run)
         if not run.finished and not incumbent.clock.expired:

@@ -102,16 +102,24 @@ class NearestRun:
         unsearched = self.incumbent.x is None and self.radius == self.furthest  # maybe 0
         return self.radius <= self.incumbent.bound and not unsearched
 
-    def start(self) -> None:
-        """What comes first, whatever follows: a bound by CROWN, and a witness by attack."""
-        known = self.incumbent
-        known.enter("bounds")
+    def start(self, *, lightly: bool = False) -> None:
+        """What comes first, whatever follows: a bound by CROWN, and a witness by attack.
+
+        Args:
+            lightly: whether the attack makes little effort.
+        """
+        self.incumbent.enter("bounds")
         self._raise_bound()
         if self.attack is not None:
-            known.enter("attack")
-            x = self.attack(self.problem, self.solver, known.clock)
-            if x is not None:
-                known.improve(x, float(self.problem.distance(x)))
+            self.look(self.attack.lightly() if lightly else self.attack)
+
+    def look(self, attack: Linearised) -> None:
+        """Look for a witness by attack."""
+        known = self.incumbent
+        known.enter("attack")
+        x = attack(self.problem, self.solver, known.clock)
+        if x is not None:
+            known.improve(x, float(self.problem.distance(x)))
 
     def ball(self, radius: float) -> Region:
         """All points of the box within a radius."""

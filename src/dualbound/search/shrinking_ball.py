@@ -63,10 +63,14 @@ class ShrinkingBall(NearestRun):
         """A tree over the ball; where it grows, trees over smaller balls before it goes on.
 
         A ball far larger than it need be takes many times as long, and small ones next to nothing:
-        one of them may hold a better witness, and the others raise the bound.
+        one of them may hold a better witness, and the others raise the bound. Before them, the
+        attack makes all its effort, which costs more than most trees do.
         """
         self.incumbent.enter("search")
         tree, proved = self._grow(self.radius, threads, DOUBT)
+        if not (proved or self.finished or self.attack is None or self.problem.is_integral):
+            self.look(self.attack)
+            self.incumbent.enter("search")
         while not proved and not self.finished and not self.incumbent.clock.expired:
             radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
             if radius >= self.radius / GROWTH:
