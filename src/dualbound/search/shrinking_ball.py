@@ -26,8 +26,11 @@ NOTABLE = 1e-3
 GROWTH = 1.5
 """From one ball to the next."""
 
-POLISHED = 1.0
+POLISHED = 0.1
 """For every node, how many optima of relaxations that are no witnesses yet may be polished."""
+
+POLISHED_FIRST = 10
+"""How many of them may be polished before nodes count."""
 
 RETREATS = tuple(10.0**-k for k in range(8, -1, -1))
 """By what part of its radius a ball is made smaller where a tree can do no more, one after another.
@@ -158,7 +161,7 @@ class ShrinkingBall(NearestRun):
         reached = float(problem.criterion.slack(problem.network(x))) >= 0
         if reached and not problem.is_integral and problem.counts(x):
             better = self.take(x)
-        elif self._polished <= POLISHED * (self.incumbent.nodes + self._tree.nodes):
+        elif self._polished < POLISHED_FIRST + POLISHED * (self.incumbent.nodes + self._tree.nodes):
             pattern = pattern_at(problem.network, x)
             key = key_of(pattern)
             if key not in self._patterns:
