@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | clean. Each makes the environment that it needs, once.
+# make demo | test | lint | bench | fuzz | clean. Each makes the environment that it needs, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ endif
 # The work is parallel over processes; threads of the linear algebra below them only get in the way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench fuzz clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/.installed
@@ -28,6 +28,11 @@ lint: .venv/.installed
 
 bench: .venv/.installed
 	@$(BIN)/python benchmarks/nearest.py
+
+# Random questions against brute force, for as long as asked: make fuzz SECONDS=3600.
+SECONDS ?= 60
+fuzz: .venv/.installed
+	@PYTHONPATH=tests $(BIN)/python tests/queries/fuzz.py --seconds $(SECONDS)
 
 clean:
 	@rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
