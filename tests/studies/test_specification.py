@@ -124,6 +124,7 @@ def test_a_question_asked_otherwise_has_another_key() -> None:
         (asked(ratio="1" + "0" * 400), "ratio takes a number"),
         (asked(target='"+' + "1" * 5000 + '"'), "target takes"),
         (asked(name='""'), "not empty"),
+        (asked(name='"two\\nlines"'), "one line"),
         (asked(name="[1]"), "name takes a text"),
         ("title = 5\n" + asked(), "title takes a text"),
         ('networks = ["dnn1"]\n[[questions]]\nquery = ["nearest"]\n', "query = ['nearest']"),

@@ -159,8 +159,10 @@ class Specification:
             series.append(_at(where, lambda: _series(entry, number, scope, where)))  # noqa: B023
         names = [one.name for one in series]
         for name in names:
-            if not name.strip():
-                raise InvalidInput(f"{path}: a question needs a name that is not empty.")
+            if not name.strip() or not name.isprintable():
+                raise InvalidInput(
+                    f"{path}: a question needs a name of one line that is not empty; found {name!r}."
+                )
             if names.count(name) > 1:
                 raise InvalidInput(
                     f"{path}: two questions are called {name!r}; give each a name of its own."
