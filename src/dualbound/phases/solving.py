@@ -18,10 +18,10 @@ CUTOFF = 1e-7
 PRECISION = 0.01
 """Pricing ends when it can change the bound by no more than this part of what is of interest."""
 
-WORTHWHILE = 0.05
+WORTHWHILE = 0.1
 """A bound is left alone where a point already seen shows that it can win no more than this part."""
 
-SLOW = 0.01
+SLOW = 0.03
 """The bound of a neuron is taken as it is when a window of pivots wins less of its width."""
 
 PIVOTS = 2_000
