@@ -161,7 +161,7 @@ class Specification:
         for name in names:
             if not name.strip() or not name.isprintable():
                 raise InvalidInput(
-                    f"{path}: a question needs a name of one line that is not empty; found {name!r}."
+                    f"{path}: a question needs a name of one line, not empty; found {name!r}."
                 )
             if names.count(name) > 1:
                 raise InvalidInput(
