@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brute_force import Case, random_case
-from dualbound import Box, L1Ball, Limits, Linearised, Network, Targeted, load
+from dualbound import Box, L1Ball, Limits, Linearised, Network, Targeted, Untargeted, load
 from dualbound.attacks import fgsm, pgd
+from dualbound.attacks.gradient import SlackGradient
 from dualbound.data.sample import sample
 from dualbound.limits import Clock
 from dualbound.patterns import NearestProblem
@@ -155,3 +156,20 @@ def test_the_attack_is_the_same_every_time() -> None:
     problem = problem_of(random_case(3))
     one, other = (Linearised(seed=5)(problem, Highs(), Clock()) for _ in range(2))
     np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_gradients_by_numpy_are_those_by_torch(seed: int) -> None:
+    import torch
+
+    rng = np.random.default_rng(seed)
+    shapes = [(7, 5), (6, 7), (4, 6)]
+    net = Network.dense(
+        [rng.normal(size=shape) for shape in shapes], [rng.normal(size=s[0]) for s in shapes]
+    )
+    criterion = Untargeted().at(net(rng.random(5))) if seed % 2 else Targeted(seed % 4)
+    x = rng.random((20, 5))
+    ours = SlackGradient(net, criterion)(x)
+    theirs = SlackGradient(net, criterion, dtype=torch.float64)(x)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)

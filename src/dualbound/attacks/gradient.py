@@ -1,4 +1,4 @@
-r"""Attacks by gradient: FGSM and PGD over any region, batched, in torch.
+r"""Attacks by gradient: FGSM and PGD over any region, batched, in torch or, if small, in numpy.
 
 The loss is the criterion's own slack, the smallest ``A·o - b`` of its best alternative; an attack
 ascends it and stays in the region. Goodfellow, Shlens, Szegedy, *Explaining and harnessing
@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from dualbound.criterion import Criterion
 from dualbound.limits import Clock
-from dualbound.network.graph import Network
+from dualbound.network.graph import Network, pulled_back
 from dualbound.network.torch_twin import twin
 from dualbound.region import L1Ball, L2Ball, Region
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 SMALL = 10_000
-"""Networks of fewer values than this are evaluated on one thread."""
+"""Networks of fewer values than this are evaluated in numpy: torch takes longer to load."""
 
 
 class SlackGradient:
@@ -33,8 +33,8 @@ class SlackGradient:
     Args:
         network: any.
         criterion: what to reach.
-        device: where torch computes.
-        dtype: a torch dtype; float32 when not given, which is enough to find a witness.
+        device: where torch computes; small networks are left to numpy on ``cpu``.
+        dtype: a torch dtype, which asks for torch; float32 when not given.
     """
 
     def __init__(
@@ -45,43 +45,57 @@ class SlackGradient:
         device: str = "cpu",
         dtype: torch.dtype | None = None,
     ) -> None:
+        self._network = network
+        size = sum(node.size for node in network.nodes)
+        self._in_numpy = device == "cpu" and dtype is None and size < SMALL
+        self._rows = [
+            one.rows(network.output_size) for one in criterion.alternatives(network.output_size)
+        ]
+        if self._in_numpy:
+            return
         import torch
 
-        self._size = sum(node.size for node in network.nodes)
         self._dtype = dtype or torch.float32
         self._device = device
         self._module = twin(network, dtype=self._dtype, device=device)
-        rows = [
-            one.rows(network.output_size) for one in criterion.alternatives(network.output_size)
-        ]
-        self._sizes = [len(b) for _, b in rows]
+        self._sizes = [len(b) for _, b in self._rows]
         self._a, self._b = (
             torch.as_tensor(np.concatenate(part), dtype=self._dtype, device=device)
-            for part in zip(*rows, strict=True)
+            for part in zip(*self._rows, strict=True)
         )
 
     def __call__(
         self, x: Float[np.ndarray, "batch n"]
     ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
         """Slack and gradient, both in float64 arrays."""
-        import torch
+        # A soft minimum ascends on all rows that are nearly worst; the minimum alone zigzags.
+        return self._by_numpy(x) if self._in_numpy else self._by_torch(x)
 
-        threads = torch.get_num_threads()
-        if self._device == "cpu" and self._size < SMALL:
-            torch.set_num_threads(1)  # more of them only wait for one another
-        try:
-            return self._ascent(x)
-        finally:
-            torch.set_num_threads(threads)
+    def _by_numpy(
+        self, x: Float[np.ndarray, "batch n"]
+    ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
+        values = self._network.values(x)
+        outputs = values[self._network.output]
+        soft, hard = np.full(len(x), -np.inf), np.full(len(x), -np.inf)
+        slope = np.zeros(outputs.shape)
+        for a, b in self._rows:
+            slacks = outputs @ a.T - b
+            least = slacks.min(axis=1)
+            shares = np.exp(least[:, None] - slacks)
+            total = shares.sum(axis=1)
+            better = least - np.log(total) > soft
+            soft[better] = (least - np.log(total))[better]
+            slope[better] = ((shares / total[:, None]) @ a)[better]
+            hard = np.maximum(hard, least)
+        return hard, pulled_back(self._network, values, slope)
 
-    def _ascent(
+    def _by_torch(
         self, x: Float[np.ndarray, "batch n"]
     ) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
         import torch
 
         points = torch.as_tensor(x, dtype=self._dtype, device=self._device).requires_grad_()
         slacks = self._module(points) @ self._a.T - self._b
-        # A soft minimum ascends on all rows that are nearly worst; the minimum alone zigzags.
         alternatives = slacks.split(self._sizes, dim=1)
         soft = torch.stack([-torch.logsumexp(-one, dim=1) for one in alternatives])
         (gradient,) = torch.autograd.grad(soft.max(dim=0).values.sum(), points)

@@ -313,20 +313,34 @@ def slopes(
            [-2.,  2.]]))
     """
     values = network.values(x)
-    carried = {network.output: np.broadcast_to(direction, (len(x), direction.size))}
+    along = np.broadcast_to(direction, (len(x), direction.size))
+    return values[network.output] @ direction, pulled_back(network, values, along)
+
+
+def pulled_back(
+    network: Network, values: dict[str, Float[np.ndarray, "batch _"]], slope: np.ndarray
+) -> Float[np.ndarray, "batch n"]:
+    """The gradient with respect to the input, of what has this gradient in the outputs.
+
+    Args:
+        network: any.
+        values: of every node at a batch of inputs, as `Network.values` gives them.
+        slope: ``(batch, m)``.
+    """
+    carried = {network.output: slope}
     for node in reversed(network.nodes[1:]):
-        slope = carried.pop(node.name, None)
-        if slope is None:
+        here = carried.pop(node.name, None)
+        if here is None:
             continue
         match node.op:
             case Affine(weight, _):
-                passed = slope @ weight
+                passed = here @ weight
             case Relu():
-                passed = slope * (values[node.reads[0]] > 0)
+                passed = here * (values[node.reads[0]] > 0)
         before = node.reads[0]
         carried[before] = carried[before] + passed if before in carried else passed
-    none = np.zeros(x.shape)  # of an output that no input reaches
-    return values[network.output] @ direction, carried.get(network.input, none)
+    none = np.zeros(values[network.input].shape)  # of an output that no input reaches
+    return carried.get(network.input, none)
 
 
 Pattern = dict[str, Bool[np.ndarray, " k"]]
