@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
+from dualbound.milp import Program
 from dualbound.network.graph import Pattern
 from dualbound.patterns.problem import NearestProblem
 from dualbound.patterns.programs import form_of, program_of, solved
@@ -61,25 +63,16 @@ def excluded_on_pattern(
             rows=sp.vstack([form.rows, sp.csr_array(form.cost[None])], format="csr"),
             row_upper=np.append(form.row_upper, radius * (1 + 1e-9)),
         )
-    relaxed = program_of(form, rows.inside(-TOLERANCE), margin=True)
-    solution = solved(relaxed, solver, clock)
-    if solution is None:
-        return False, None
-    if solution.stop is Stop.INFEASIBLE or (solution.bound is not None and solution.bound > 0):
-        return True, None
-    if solution.row_duals is None or solution.bound is None:
-        return False, None
-    reduced = relaxed.cost - relaxed.matrix.T @ solution.row_duals
-    fixed = _fixed(problem, form, reduced[: len(form.cost)], -solution.bound)
-    whole = program_of(form, rows.inside(-TOLERANCE), problem, fixed, margin=True)
-    solution = solved(whole, solver, clock, target=0.0)
-    if solution is None or solution.stop in (Stop.INFEASIBLE, Stop.CUTOFF):
-        return solution is not None, None
-    if solution.bound is not None and solution.bound > 0:
-        return True, None
-    if solution.x is None:
-        return False, None
-    return False, problem.tidied(form.offset + form.transform @ solution.x[: len(form.cost)])
+    relaxed_rows = rows.inside(-TOLERANCE)
+
+    def whole(reduced: Float[np.ndarray, " c"], bound: float) -> Program:
+        fixed = _fixed(problem, form, reduced, -bound)
+        return program_of(form, relaxed_rows, problem, fixed, margin=True)
+
+    excluded, taken = _excluded(program_of(form, relaxed_rows, margin=True), whole, solver, clock)
+    if taken is None:
+        return excluded, None
+    return False, problem.tidied(form.offset + form.transform @ taken)
 
 
 def _excluded_in_round(
@@ -97,7 +90,31 @@ def _excluded_in_round(
         return True, None
     if len(steps.inputs) > MOST_STEPS:
         return False, None
-    relaxed = steps.program(rows.matrix, rows.offset, rows.goals, integer=False)
+
+    def whole(reduced: Float[np.ndarray, " c"], bound: float) -> Program:
+        needless = bound + reduced > 1e-9  # with one of them, the margin would be negative
+        return steps.program(rows.matrix, rows.offset, rows.goals, left_out=needless)
+
+    excluded, taken = _excluded(
+        steps.program(rows.matrix, rows.offset, rows.goals, integer=False), whole, solver, clock
+    )
+    return excluded, None if taken is None else problem.tidied(steps.point(taken))
+
+
+def _excluded(
+    relaxed: Program,
+    whole: Callable[[Float[np.ndarray, " c"], float], Program],
+    solver: Solver,
+    clock: Clock,
+) -> tuple[bool, Float[np.ndarray, " c"] | None]:
+    """Whether the margin, the last column, is negative; if not, the other columns, if known.
+
+    Args:
+        relaxed: minimises the negative margin, without integers.
+        whole: the same with them, given the reduced costs and the bound of the relaxation.
+        solver: of both.
+        clock: when to stop.
+    """
     solution = solved(relaxed, solver, clock)
     if solution is None:
         return False, None
@@ -106,16 +123,13 @@ def _excluded_in_round(
     if solution.row_duals is None or solution.bound is None:
         return False, None
     reduced = (relaxed.cost - relaxed.matrix.T @ solution.row_duals)[:-1]
-    needless = solution.bound + reduced > 1e-9  # with one of them, the margin would be negative
-    whole = steps.program(rows.matrix, rows.offset, rows.goals, left_out=needless)
-    solution = solved(whole, solver, clock, target=0.0)
+    program = whole(reduced, solution.bound)
+    solution = solved(program, solver, clock, target=0.0)
     if solution is None or solution.stop in (Stop.INFEASIBLE, Stop.CUTOFF):
         return solution is not None, None
     if solution.bound is not None and solution.bound > 0:
         return True, None
-    if solution.x is None:
-        return False, None
-    return False, problem.tidied(steps.point(solution.x[:-1]))
+    return False, None if solution.x is None else solution.x[: len(reduced)]
 
 
 def _fixed(
