@@ -146,14 +146,35 @@ def test_tightened_bounds_hold_wherever_the_goals_do_and_below_a_split(seed: int
             (below if active else above)[at] = 0.0
             part = inside & ((neurons[:, at] >= 0) if active else (neurons[:, at] <= 0))
             left = propagation.inherit(
-                case.chain, case.room, below, above, found.goals, found.neurons, found.known,
-                least, int(layer_of[at]), np.zeros(len(case.reference)), np.zeros(len(low)),
-                case.work,
+                case.chain, case.room, below, above, found.goals, found.neurons, found.moves,
+                least, int(layer_of[at]), np.zeros(len(low)), case.work,
             )  # fmt: skip
             assert left or not part.any()
             if left:
                 assert np.all(neurons[part] >= below)
                 assert np.all(neurons[part] <= above)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_moves_contribute_is_kept_with_the_multipliers_and_evaluated_anew(seed: int) -> None:
+    case = Case(seed)
+    low, high, found = case.low.copy(), case.high.copy(), Multipliers.none(case.chain)
+    least = float(np.quantile(case.points()[1], 0.5))
+    assert Relaxation(case.chain, case.room, least).tighten(low, high, found)
+    smaller = case.room._replace(
+        up=case.room.up / 2, down=case.room.down / 2, budget=case.room.budget / 2
+    )
+    direction = np.zeros(len(case.reference))
+    for room in (case.room, smaller):
+        anew = found.moves.copy()
+        propagation.move_anew(case.chain, room, found.neurons, anew, direction, case.work)
+        assert np.all((anew <= found.moves) | np.isclose(anew, found.moves, rtol=1e-12))
+        for at, side in np.argwhere(np.isfinite(anew)):
+            pi = found.neurons[at, side]
+            alone = propagation.moved(case.chain, room, pi, direction, case.work)
+            assert anew[at, side] == alone
+            if room is case.room:
+                assert anew[at, side] == found.moves[at, side]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

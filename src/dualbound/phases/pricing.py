@@ -6,9 +6,9 @@ import numpy as np
 
 from dualbound.phases import propagation
 from dualbound.phases.compiled import compiled
-from dualbound.phases.program import PRICED_AT_MOST, first_move, mark
+from dualbound.phases.program import PRICED_AT_MOST, extend, first_move, mark
 
-PRICED_AT_ONCE = 24
+PRICED_AT_ONCE = 12
 """How many inputs get columns in one round of pricing."""
 
 
@@ -35,12 +35,11 @@ def sift(room, p):
 
 
 @compiled
-def price(chain, room, p, worth):
+def price(chain, room, high, p, worth):
     """Give columns to the moves that the last direction pays most; whether there are any."""
     n = len(p.direction)
-    mark(p)
     if room.round:
-        return _price_point(chain, room, p, worth)
+        return _price_point(chain, room, high, p, worth)
     gains = np.zeros(2 * n)
     if room.budget == np.inf:
         for i in range(n):
@@ -61,16 +60,16 @@ def price(chain, room, p, worth):
             break
         gains[best] = 0.0
         p.moves[p.counts[0]] = best
-        if best < n:
-            p.fixed[best] = 0.0
         p.counts[0] += 1
         added += 1
+    if added > 0:
+        extend(chain, room, high, p, added)
     p.counts[2] = 1 if added < PRICED_AT_ONCE and np.max(gains) > 1e-12 else 0
     return added > 0
 
 
 @compiled
-def _price_point(chain, room, p, worth):
+def _price_point(chain, room, high, p, worth):
     """Give a column to the point of a round room that is furthest along the last direction."""
     n = len(p.direction)
     if p.counts[0] >= len(p.moves):
@@ -101,21 +100,33 @@ def _price_point(chain, room, p, worth):
         p.images[slot, i] = np.dot(chain.first[i], p.points[slot])
     p.moves[p.counts[0]] = slot
     p.counts[0] += 1
+    extend(chain, room, high, p, 1)
     return True
 
 
 @compiled
 def _drop(p):
     """Take the columns from those moves of a ball that are not made."""
-    d = p.d
-    first = first_move(p)
-    used = p.basic.copy()
-    for j in range(d.shape[1]):
-        if d.raised[j]:
-            used[d.columns[j]] = True
+    d, first = p.d, first_move(p)
+    m, n = d.shape[0], d.shape[1]
+    made = np.ones(len(d.low), dtype=np.bool_)
+    stay = np.empty(n + 1, dtype=np.int64)
+    kept = 0
+    for j in range(n):
+        if d.columns[j] >= first and not d.raised[j]:
+            made[d.columns[j]] = False
+            continue
+        stay[kept] = j
+        d.columns[kept], d.raised[kept] = d.columns[j], d.raised[j]
+        kept += 1
+    stay[kept] = n
+    for i in range(m + 1):
+        for j in range(kept + 1):
+            d.table[i, j] = d.table[i, stay[j]]
+    d.shape[1] = kept
     kept = 0
     for j in range(p.counts[0]):
-        if used[first + p.moves[j]]:
+        if made[first + p.moves[j]]:
             p.moves[kept] = p.moves[j]
             kept += 1
     p.counts[0] = kept

@@ -22,10 +22,10 @@ import numpy as np
 
 from dualbound.phases import simplex
 from dualbound.phases.chain import Chain
-from dualbound.phases.compiled import compiled
+from dualbound.phases.compiled import compiled, compiled_loosely
 from dualbound.phases.moves import Room
 
-PRICED_AT_MOST = 100
+PRICED_AT_MOST = 60
 """How many moves of a ball have columns; then those that are not made lose theirs. Where that does
 not suffice, because many small moves are made, there are more: see `wider`."""
 
@@ -118,7 +118,7 @@ def first_move(p):
     return GOAL + len(p.goals) + 4 * len(p.multipliers)
 
 
-@compiled
+@compiled_loosely
 def write(chain, room, low, high, p):
     """Write a node's relaxation into the dictionary, and go to the basis that is marked."""
     d, last = p.d, len(chain.sizes) - 1
@@ -164,20 +164,13 @@ def write(chain, room, low, high, p):
 @compiled
 def _write_columns(room, low, high, p, k):
     """Columns of moves, of outputs of open neurons and of the smallest goal; how many."""
-    d, h, n = p.d, len(low), len(p.direction)
+    d, h = p.d, len(low)
     outputs, first = GOAL + k, GOAL + k + 4 * h
     columns = 0
     for at in p.moves[: p.counts[0]]:
         d.columns[columns] = first + at
-        if room.budget == np.inf:
-            d.low[first + at], d.high[first + at] = -room.down[at], room.up[at]
-        else:
-            d.low[first + at] = 0.0
-            if room.round:
-                d.high[first + at] = 1.0
-            else:
-                d.high[first + at] = room.up[at] if at < n else room.down[at - n]
         columns += 1
+    _bound_moves(room, p.moves[:columns], first, d.low, d.high)
     for i in range(h):
         p.column[i] = -1
         if low[i] < 0.0 < high[i]:
@@ -190,53 +183,152 @@ def _write_columns(room, low, high, p, k):
 
 
 @compiled
+def _bound_moves(room, moves, first, low, high):
+    """Say between which values moves are."""
+    n = len(room.up)
+    for at in moves:
+        low[first + at] = 0.0
+        if room.budget == np.inf:
+            low[first + at], high[first + at] = -room.down[at], room.up[at]
+        elif room.round:
+            high[first + at] = 1.0
+        else:
+            high[first + at] = room.up[at] if at < n else room.down[at - n]
+
+
+@compiled_loosely
+def _write_effects_on(chain, room, images, moves, i, effects):
+    """What a unit of each move does to one neuron of the first layer."""
+    weight = chain.first[i]
+    n = len(weight)
+    for q in range(len(moves)):
+        at = moves[q]
+        if room.round:
+            effects[q] = images[at, i]
+        elif at < n:
+            effects[q] = weight[at] * room.rise[at]
+        else:
+            effects[q] = -weight[at - n] * room.fall[at - n]
+
+
+@compiled_loosely
 def _write_formula(chain, room, high, p, layer, i, columns):
     """A pre-activation or goal in terms of the columns: those that are no columns composed away."""
-    f, n = p.formula[i], len(p.direction)
+    f = p.d.line
     f[:columns] = 0.0
     f[columns] = chain.bias[i]
     if layer == 0:
         if room.budget == np.inf:
             f[columns] += np.dot(chain.first[i], p.fixed)
-        for j in range(p.counts[0]):
-            at = p.moves[j]
-            if room.round:
-                f[j] = p.images[at, i]
-            elif at < n:
-                f[j] = chain.first[i, at] * room.rise[at]
-            else:
-                f[j] = -chain.first[i, at - n] * room.fall[at - n]
-        return
-    before, width = chain.starts[layer - 1], chain.sizes[layer - 1]
-    offset = chain.offsets[layer] + (i - chain.starts[layer]) * width
-    for j in range(width):
-        a = chain.weights[offset + j]
-        if p.column[before + j] >= 0:
-            f[p.column[before + j]] += a
-        elif high[before + j] > 0.0:
-            g = p.formula[before + j]
-            for c in range(columns + 1):
-                f[c] += a * g[c]
+        _write_effects_on(chain, room, p.images, p.moves[: p.counts[0]], i, f)
+    else:
+        before, width = chain.starts[layer - 1], chain.sizes[layer - 1]
+        offset = chain.offsets[layer] + (i - chain.starts[layer]) * width
+        for j in range(width):
+            a = chain.weights[offset + j]
+            if p.column[before + j] >= 0:
+                f[p.column[before + j]] += a
+            elif high[before + j] > 0.0:
+                g = p.formula[before + j]
+                for c in range(columns + 1):
+                    f[c] += a * g[c]
+    p.formula[i, : columns + 1] = f[: columns + 1]
 
 
-@compiled
+@compiled_loosely
 def _write_triangle(low, high, p, i, columns, row):
     """The rows of an open neuron: what it cuts off, and the triangle's upper side."""
     d, h, k = p.d, len(p.column), len(p.goals)
     cut, slack = GOAL + k + h + i, GOAL + k + 2 * h + i
     off, side = d.table[row], d.table[row + 1]
-    share = high / (high - low)
+    share, f = high / (high - low), p.formula[i]
     for c in range(columns + 1):
-        off[c] = -p.formula[i, c]
+        off[c] = -f[c]
+        side[c] = share * f[c]
     off[p.column[i]] += 1.0
-    for c in range(columns + 1):
-        side[c] = -share * off[c]
-    side[p.column[i]] -= 1.0 - share
+    side[p.column[i]] -= 1.0
     side[columns] -= share * low
     d.rows[row], d.rows[row + 1] = cut, slack
     d.low[cut], d.high[cut] = 0.0, -low
     d.low[slack], d.high[slack] = 0.0, -share * low
     p.share[i] = share
+
+
+@compiled_loosely
+def extend(chain, room, high, p, count):
+    """Give columns to the last moves in the dictionary as it stands, in any basis.
+
+    Where ``r = f(x)`` defined a row's variable, ``r - a·move = f(x)`` does now: so all that is
+    known of the variables holds of them less ``a`` times the move.
+
+    Args:
+        chain: of the network.
+        room: of its inputs.
+        high: upper bounds of all neurons.
+        p: the program, whose `Program.moves` have been added.
+        count: how many.
+    """
+    d, last = p.d, len(chain.sizes) - 1
+    h, k, m, n = chain.starts[last], chain.sizes[last], p.d.shape[0], p.d.shape[1]
+    first = first_move(p)
+    a, z = p.reduced, np.empty((h + k, count))
+    held = np.empty((count, n))
+    for i in range(m + 1):
+        d.table[i, n + count] = d.table[i, n]
+    moves = p.moves[p.counts[0] - count : p.counts[0]]
+    _write_effects(chain, room, high, p, moves, z)
+    for q in range(count):
+        for i in range(h):
+            if p.column[i] >= 0:
+                a[GOAL + k + h + i] = -z[i, q]
+                a[GOAL + k + 2 * h + i] = p.share[i] * z[i, q]
+            else:
+                a[GOAL + k + 3 * h + i] = z[i, q]
+        for i in range(k):
+            a[GOAL + i] = z[h + i, q]
+        a[BALL] = -1.0
+        for j in range(n):
+            held[q, j] = a[d.columns[j]]
+        for i in range(m):
+            d.table[i, n + q] = a[d.rows[i]]
+        d.columns[n + q] = first + moves[q]
+    _bound_moves(room, moves, first, d.low, d.high)
+    a[:first] = 0.0
+    for i in range(m):
+        for q in range(count):
+            v = 0.0
+            for j in range(n):
+                v += d.table[i, j] * held[q, j]
+            d.table[i, n + q] -= v
+    if room.budget == np.inf:
+        for q in range(count):
+            for i in range(m):
+                d.table[i, n + count] -= d.table[i, n + q] * p.fixed[moves[q]]
+            p.fixed[moves[q]] = 0.0
+    d.weights[:m] = 1.0
+    d.shape[1] = n + count
+    d.table[m, : n + count + 1] = 0.0
+
+
+@compiled_loosely
+def _write_effects(chain, room, high, p, moves, effects):
+    """What each move does to each pre-activation and goal, outputs of open neurons apart."""
+    count = len(moves)
+    total = np.empty(count)
+    for layer in range(len(chain.sizes)):
+        for i in range(chain.starts[layer], chain.starts[layer] + chain.sizes[layer]):
+            if layer == 0:
+                _write_effects_on(chain, room, p.images, moves, i, effects[i])
+                continue
+            before, width = chain.starts[layer - 1], chain.sizes[layer - 1]
+            offset = chain.offsets[layer] + (i - chain.starts[layer]) * width
+            total[:] = 0.0
+            for j in range(width):
+                if p.column[before + j] < 0 and high[before + j] > 0.0:
+                    a = chain.weights[offset + j]
+                    for q in range(count):
+                        total[q] += a * effects[before + j, q]
+            effects[i] = total
 
 
 @compiled

@@ -306,38 +306,23 @@ def goal_bound(chain, room, low, high, work):
 
 
 @compiled
-def lagrangian(
-    chain, room, low, high, goals, multipliers, least, objective, sign, direction, leaning, work
-):
-    r"""An upper bound valid for *any* multipliers, on the smallest goal or on one neuron.
-
-    With :math:`v_i = y_i - w_i` for pre-activation, output and what the rectifier cuts off, and for
-    a neuron whose sign is open :math:`y_i / u_i + w_i / |l_i| \le 1` and :math:`y, w \ge 0`, the
-    maximum of
-
-    .. math:: \sigma v_o + \sum_k \rho_k (g_k(y) - c) + \sum_i \pi_i (W_i y + b_i - y_i + w_i)
-
-    over the move, :math:`y` and :math:`w` splits into one maximum for each neuron and the support
-    function of the room. It bounds
-
-    - the smallest goal (less ``c``), when :math:`\sigma = 0` and the :math:`\rho` sum up to 1;
-    - :math:`\sigma v_o` where all goals are at least ``c``;
-    - 0 when both are 0: a negative value proves that the node is empty.
+def moved(chain, room, multipliers, direction, work):
+    """What the moves of a room contribute to `lagrangian`, which depends on no bound of a neuron.
 
     Args:
         chain: of the network.
         room: of its inputs.
-        low: bounds of all neurons.
-        high: likewise.
-        goals: rho, not negative.
         multipliers: pi, one a neuron.
-        least: c.
-        objective: o, or -1.
-        sign: sigma.
         direction: receives ``pi·W1``.
-        leaning: receives what the relaxation of each open neuron contributes.
         work: scratch.
     """
+    _to_input(chain, multipliers, direction)
+    return support(direction, room, work[3], work[4])
+
+
+@compiled
+def unmoved(chain, low, high, goals, multipliers, least, objective, sign, leaning, work):
+    """What neurons and goals contribute to `lagrangian`, whose arguments these are."""
     last = len(chain.sizes) - 1
     total = 0.0
     size = 0.0
@@ -376,13 +361,49 @@ def lagrangian(
                 leaning[at] = v
             total += v
             size += abs(v)
-    _to_input(chain, multipliers, direction)
-    v = support(direction, room, work[3], work[4])
-    return total + v + chain.unit * size
+    return total + chain.unit * size
 
 
 @compiled
-def inherit(chain, room, low, high, rho, pi, has, least, after, direction, leaning, work):
+def lagrangian(
+    chain, room, low, high, goals, multipliers, least, objective, sign, direction, leaning, work
+):
+    r"""An upper bound valid for *any* multipliers, on the smallest goal or on one neuron.
+
+    With :math:`v_i = y_i - w_i` for pre-activation, output and what the rectifier cuts off, and for
+    a neuron whose sign is open :math:`y_i / u_i + w_i / |l_i| \le 1` and :math:`y, w \ge 0`, the
+    maximum of
+
+    .. math:: \sigma v_o + \sum_k \rho_k (g_k(y) - c) + \sum_i \pi_i (W_i y + b_i - y_i + w_i)
+
+    over the move, :math:`y` and :math:`w` splits into one maximum for each neuron and the support
+    function of the room. It bounds
+
+    - the smallest goal (less ``c``), when :math:`\sigma = 0` and the :math:`\rho` sum up to 1;
+    - :math:`\sigma v_o` where all goals are at least ``c``;
+    - 0 when both are 0: a negative value proves that the node is empty.
+
+    Args:
+        chain: of the network.
+        room: of its inputs.
+        low: bounds of all neurons.
+        high: likewise.
+        goals: rho, not negative.
+        multipliers: pi, one a neuron.
+        least: c.
+        objective: o, or -1.
+        sign: sigma.
+        direction: receives ``pi·W1``.
+        leaning: receives what the relaxation of each open neuron contributes.
+        work: scratch.
+    """
+    return moved(chain, room, multipliers, direction, work) + unmoved(
+        chain, low, high, goals, multipliers, least, objective, sign, leaning, work
+    )
+
+
+@compiled
+def inherit(chain, room, low, high, rho, pi, moves, least, after, leaning, work):
     """`propagate`, with the multipliers of an ancestor's bounds evaluated anew; False if empty.
 
     Args:
@@ -392,10 +413,9 @@ def inherit(chain, room, low, high, rho, pi, has, least, after, direction, leani
         high: likewise.
         rho: multipliers of the goals for each neuron's upper and lower bound, ``(h, 2, k)``.
         pi: of the neurons, ``(h, 2, h)``.
-        has: where there are any, ``(h, 2)``.
+        moves: what `moved` says of them in this room, ``(h, 2)``; infinity where there are none.
         least: what the goals are at least, where the bounds must hold.
         after: the layer of the split.
-        direction: scratch, ``(n,)``.
         leaning: scratch, ``(h,)``.
         work: scratch.
     """
@@ -404,11 +424,11 @@ def inherit(chain, room, low, high, rho, pi, has, least, after, direction, leani
             return False
         for at in range(chain.starts[k], chain.starts[k] + chain.sizes[k]):
             for side in range(2):
-                if low[at] >= 0.0 or high[at] <= 0.0 or not has[at, side]:
+                if low[at] >= 0.0 or high[at] <= 0.0 or moves[at, side] == np.inf:
                     continue
-                v = lagrangian(
-                    chain, room, low, high, rho[at, side], pi[at, side], least, at,
-                    1.0 - 2.0 * side, direction, leaning, work,
+                v = moves[at, side] + unmoved(
+                    chain, low, high, rho[at, side], pi[at, side], least, at, 1.0 - 2.0 * side,
+                    leaning, work,
                 )  # fmt: skip
                 if side == 0 and v < high[at]:
                     high[at] = v
@@ -417,3 +437,12 @@ def inherit(chain, room, low, high, rho, pi, has, least, after, direction, leani
                 if low[at] > high[at]:
                     return False
     return True
+
+
+@compiled
+def move_anew(chain, room, pi, moves, direction, work):
+    """Evaluate `moved` anew, where there are multipliers, for `inherit` in another room."""
+    for at in range(len(moves)):
+        for side in range(2):
+            if moves[at, side] < np.inf:
+                moves[at, side] = moved(chain, room, pi[at, side], direction, work)

@@ -40,22 +40,23 @@ class Multipliers:
 
     Attributes:
         goals, neurons: for each neuron's upper and lower bound, ``(h, 2, k)`` and ``(h, 2, h)``.
-        known: where there are any, ``(h, 2)``.
+        moves: what the moves of the room contribute, ``(h, 2)``: it depends on no bound, and is the
+            most expensive part. Infinity where there are no multipliers.
     """
 
     goals: Float[np.ndarray, "h 2 k"]
     neurons: Float[np.ndarray, "h 2 h"]
-    known: Bool[np.ndarray, "h 2"]
+    moves: Float[np.ndarray, "h 2"]
 
     @classmethod
     def none(cls, chain: Chain) -> Multipliers:
         """Of nothing yet."""
         h, k = chain.hidden, int(chain.sizes[-1])
-        return cls(np.zeros((h, 2, k)), np.zeros((h, 2, h)), np.zeros((h, 2), dtype=bool))
+        return cls(np.zeros((h, 2, k)), np.zeros((h, 2, h)), np.full((h, 2), np.inf))
 
     def copy(self) -> Multipliers:
         """For a node that will find its own."""
-        return Multipliers(self.goals.copy(), self.neurons.copy(), self.known.copy())
+        return Multipliers(self.goals.copy(), self.neurons.copy(), self.moves.copy())
 
 
 Support = Callable[[Float[np.ndarray, " n"], Room], float]
@@ -215,7 +216,7 @@ class Relaxation:
         """
         return solving.tighten(
             self._chain, self._room, low, high, self._least, self._program,
-            found.goals, found.neurons, found.known, self._work,
+            found.goals, found.neurons, found.moves, self._work,
         )  # fmt: skip
 
     def ahead(

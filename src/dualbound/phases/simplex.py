@@ -43,10 +43,12 @@ class Dictionary(NamedTuple):
         low: each variable's lower bound.
         high: its upper bound.
         raised: whether a column's variable is at its upper bound.
-        values: of the basic variables.
+        values: of the basic variables, and of the objective.
         weights: of the rows, in the choice of the one that leaves.
         shape: rows and columns in use, pivots so far, and the row that showed emptiness.
-        passed: scratch of the ratio test.
+        passed: columns that the ratio test looks at, those passed over first.
+        ratios: theirs, scratch.
+        line: scratch of a row, apart from the table so that a pivot is compiled to vector code.
     """
 
     table: np.ndarray
@@ -59,6 +61,9 @@ class Dictionary(NamedTuple):
     weights: np.ndarray
     shape: np.ndarray
     passed: np.ndarray
+    ratios: np.ndarray
+    line: np.ndarray
+    entries: np.ndarray
 
 
 def dictionary(rows: int, columns: int, variables: int) -> Dictionary:
@@ -70,10 +75,13 @@ def dictionary(rows: int, columns: int, variables: int) -> Dictionary:
         low=np.zeros(variables),
         high=np.zeros(variables),
         raised=np.zeros(columns, dtype=np.bool_),
-        values=np.zeros(rows),
-        weights=np.ones(rows),
+        values=np.zeros(rows + 1),
+        weights=np.ones(rows + 1),
         shape=np.zeros(4, dtype=np.int64),
-        passed=np.zeros(columns, dtype=np.bool_),
+        passed=np.zeros(columns, dtype=np.int64),
+        ratios=np.zeros(columns),
+        line=np.zeros(columns + 1),
+        entries=np.zeros(rows + 1),
     )
 
 
@@ -82,12 +90,11 @@ def copy(source, target):
     """Make ``target`` equal to ``source``."""
     m, n = source.shape[0], source.shape[1]
     for i in range(m + 1):
-        for j in range(n + 1):
-            target.table[i, j] = source.table[i, j]
+        target.table[i, : n + 1] = source.table[i, : n + 1]
     target.rows[:m] = source.rows[:m]
     target.columns[:n] = source.columns[:n]
     target.raised[:n] = source.raised[:n]
-    target.values[:m] = source.values[:m]
+    target.values[: m + 1] = source.values[: m + 1]
     target.weights[:m] = source.weights[:m]
     target.low[:] = source.low
     target.high[:] = source.high
@@ -95,28 +102,47 @@ def copy(source, target):
 
 
 @compiled_loosely
-def pivot(d, r, c):
-    """Exchange the basic variable of row ``r`` and the nonbasic one of column ``c``."""
+def pivot(d, r, c, step, flips):
+    """Exchange the basic variable of row ``r`` and the nonbasic one of column ``c``.
+
+    Args:
+        d: the dictionary.
+        r: the row.
+        c: the column.
+        step: by how much the nonbasic variable moves.
+        flips: how many of the columns in ``d.passed`` have gone to their other bounds, as
+            ``d.raised`` says already.
+    """
     m, n = d.shape[0], d.shape[1]
-    row = d.table[r]
-    factor = 1.0 / row[c]
-    for j in range(n + 1):
-        row[j] *= -factor
-    row[c] = factor
-    weight = d.weights[r]
-    d.weights[r] = max(weight * factor * factor, 1.0)
+    table, row, values, steps = d.table, d.line, d.values, d.ratios
+    for q in range(flips):
+        k = d.columns[d.passed[q]]
+        steps[q] = d.high[k] - d.low[k] if d.raised[d.passed[q]] else d.low[k] - d.high[k]
+    factor = 1.0 / table[r, c]
+    weight = d.weights[r] * factor * factor
     for i in range(m + 1):
-        if i == r:
-            continue
-        a = d.table[i, c]
-        if a == 0.0:
-            continue
-        d.table[i, c] = 0.0
-        for j in range(n + 1):
-            d.table[i, j] += a * row[j]
-        if i < m:
-            d.weights[i] = max(d.weights[i], weight * (a * factor) ** 2)
-    d.rows[r], d.columns[c] = d.columns[c], d.rows[r]
+        v = values[i]
+        for q in range(flips):
+            v += steps[q] * table[i, d.passed[q]]
+        a = table[i, c]
+        values[i] = v + a * step
+        d.weights[i] = max(d.weights[i], weight * a * a)
+        d.entries[i] = a
+        table[i, c] = 0.0
+    for j in range(n + 1):
+        row[j] = -factor * table[r, j]
+    row[c] = factor
+    for i in range(m + 1):
+        a = d.entries[i]
+        if a != 0.0:
+            for j in range(n + 1):
+                table[i, j] += a * row[j]
+    for j in range(n + 1):
+        table[r, j] = row[j]
+    k = d.columns[c]
+    values[r] = (d.high[k] if d.raised[c] else d.low[k]) + step
+    d.weights[r] = max(weight, 1.0)
+    d.rows[r], d.columns[c] = k, d.rows[r]
     d.shape[2] += 1
 
 
@@ -126,23 +152,20 @@ def place(d):
     m, n = d.shape[0], d.shape[1]
     for j in range(n):
         d.raised[j] = d.table[m, j] > 0.0
-    for i in range(m):
-        v = d.table[i, n]
-        for j in range(n):
-            k = d.columns[j]
-            v += d.table[i, j] * (d.high[k] if d.raised[j] else d.low[k])
+        k = d.columns[j]
+        d.line[j] = d.high[k] if d.raised[j] else d.low[k]
+    d.line[n] = 1.0
+    for i in range(m + 1):
+        v = 0.0
+        for j in range(n + 1):
+            v += d.table[i, j] * d.line[j]
         d.values[i] = v
 
 
 @compiled_loosely
 def objective(d):
     """Its value where the variables are."""
-    m, n = d.shape[0], d.shape[1]
-    v = d.table[m, n]
-    for j in range(n):
-        k = d.columns[j]
-        v += d.table[m, j] * (d.high[k] if d.raised[j] else d.low[k])
-    return v
+    return d.values[d.shape[0]]
 
 
 @compiled_loosely
@@ -171,13 +194,8 @@ def _leaving(d):
     best, found = 0.0, -1
     for i in range(d.shape[0]):
         v, k = d.values[i], d.rows[i]
-        if v < d.low[k]:
-            off, bound = d.low[k] - v, d.low[k]
-        elif v > d.high[k]:
-            off, bound = v - d.high[k], d.high[k]
-        else:
-            continue
-        if off > FEASIBLE * (1.0 + abs(bound)):
+        off = max(d.low[k] - v, v - d.high[k])
+        if off > FEASIBLE * (1.0 + abs(v)):
             score = off * off / d.weights[i]
             if score > best:
                 best, found = score, i
@@ -186,33 +204,37 @@ def _leaving(d):
 
 @compiled_loosely
 def _entering(d, r, up):
-    """The column that row ``r`` is exchanged with, or -1; those passed over are marked."""
+    """The column that row ``r`` is exchanged with, or -1.
+
+    Returns:
+        The column, and how many are passed over: they come first in ``d.passed``.
+    """
     m, n = d.shape[0], d.shape[1]
-    row, cost = d.table[r], d.table[m]
+    row, cost, found, ratios = d.table[r], d.table[m], d.passed, d.ratios
     k = d.rows[r]
     left = d.low[k] - d.values[r] if up else d.values[r] - d.high[k]
-    d.passed[:n] = False
-    while True:
-        best, found, size = np.inf, -1, 0.0
-        for j in range(n):
-            a = row[j] if up else -row[j]
-            if d.raised[j]:
-                a = -a
-            if a <= SMALL or d.passed[j]:
-                continue
-            k = d.columns[j]
-            if d.low[k] == d.high[k]:
-                continue
-            ratio = abs(cost[j]) / a
-            if ratio < best - 1e-12 or (ratio <= best + 1e-12 and a > size):
-                best, found, size = ratio, j, a
-        if found < 0:
-            return -1
-        k = d.columns[found]
+    count = 0
+    for j in range(n):
+        a = row[j] if up != d.raised[j] else -row[j]
+        k = d.columns[j]
+        found[count] = j
+        ratios[count] = abs(cost[j]) / a
+        count += int(a > SMALL) & int(d.low[k] < d.high[k])
+    for passed in range(count):
+        best, at, size = np.inf, passed, 0.0
+        for q in range(passed, count):
+            if ratios[q] <= best + 1e-12:
+                a = abs(row[found[q]])
+                if ratios[q] < best - 1e-12 or a > size:
+                    best, at, size = ratios[q], q, a
+        j = found[at]
+        found[at], ratios[at] = found[passed], ratios[passed]
+        found[passed] = j
+        k = d.columns[j]
         left -= size * (d.high[k] - d.low[k])
         if left <= 0.0:
-            return found
-        d.passed[found] = True
+            return j, passed
+    return -1, 0
 
 
 @compiled_loosely
@@ -228,7 +250,7 @@ def maximise(d, enough, pivots, slow):
     place(d)
     before = np.inf
     for count in range(pivots):
-        value = objective(d)
+        value = d.values[d.shape[0]]
         if value < enough:
             return ENOUGH
         if count % WINDOW == 0:
@@ -238,29 +260,20 @@ def maximise(d, enough, pivots, slow):
         r = _leaving(d)
         if r < 0:
             return OPTIMAL
-        m, n = d.shape[0], d.shape[1]
         k = d.rows[r]
         up = d.values[r] < d.low[k]
-        c = _entering(d, r, up)
+        c, flips = _entering(d, r, up)
         if c < 0:
             d.shape[3] = r
             return EMPTY
-        for j in range(n):
-            if d.passed[j]:
-                other = d.columns[j]
-                step = d.high[other] - d.low[other]
-                if d.raised[j]:
-                    step = -step
-                d.raised[j] = not d.raised[j]
-                for i in range(m):
-                    d.values[i] += step * d.table[i, j]
-        bound = d.low[k] if up else d.high[k]
-        step = (bound - d.values[r]) / d.table[r, c]
-        for i in range(m):
-            d.values[i] += step * d.table[i, c]
-        other = d.columns[c]
-        d.values[r] = (d.high[other] if d.raised[c] else d.low[other]) + step
-        pivot(d, r, c)
+        off = (d.low[k] if up else d.high[k]) - d.values[r]
+        for q in range(flips):
+            j = d.passed[q]
+            other = d.columns[j]
+            d.raised[j] = not d.raised[j]
+            width = d.high[other] - d.low[other]
+            off -= d.table[r, j] * (width if d.raised[j] else -width)
+        pivot(d, r, c, off / d.table[r, c], flips)
         d.raised[c] = not up
     return GIVEN_UP
 
@@ -276,5 +289,5 @@ def restore(d, basic):
             if not basic[d.rows[r]] and abs(d.table[r, c]) > best:
                 best, found = abs(d.table[r, c]), r
         if found >= 0:
-            pivot(d, found, c)
+            pivot(d, found, c, 0.0, 0)
     d.weights[: d.shape[0]] = 1.0

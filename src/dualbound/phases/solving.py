@@ -71,9 +71,8 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                 multipliers[:] = p.multipliers
                 leaning[:] = 0.0
                 return -np.inf, False
-            if not pricing.price(chain, room, p, worth) or p.counts[2] == 1:
+            if not pricing.price(chain, room, high, p, worth) or p.counts[2] == 1:
                 return best, moved
-            program.write(chain, room, low, high, p)
             continue
         m = d.shape[0]
         worth = program.read(chain, low, high, p, m, 1.0, -1, 0.0)
@@ -110,14 +109,13 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                     move[v - first] += x * room.rise[v - first]
             if most - value <= precision * (most - least):
                 return best, moved
-        if not pricing.price(chain, room, p, worth / total) or p.counts[2] == 1:
+        if not pricing.price(chain, room, high, p, worth / total) or p.counts[2] == 1:
             return best, moved
-        program.write(chain, room, low, high, p)
     return best, moved
 
 
 @compiled
-def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, work):
+def _extreme(chain, room, low, high, least, p, i, side, rho, pi, moves, seen, work):
     """Narrow one bound of one neuron; False if the node turns out to be empty."""
     d, last = p.d, len(chain.sizes) - 1
     h, k = chain.starts[last], chain.sizes[last]
@@ -128,7 +126,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
         return True
     sign = 1.0 - 2.0 * side
     if room.budget == np.inf:
-        _face(chain, room, low, high, least, p, i, side, rho, pi, known, work)
+        _face(chain, room, low, high, least, p, i, side, rho, pi, moves, work)
         d.low[TOP], d.high[TOP] = least, least
     for _ in range(4):
         simplex.ask(d, outputs + i, cut + i, sign)
@@ -138,37 +136,39 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, known, seen, wo
             value, worth = _refuted(chain, room, low, high, p, least, work)
             if value < 0.0:
                 return False
-            if not pricing.price(chain, room, p, worth):
+            if not pricing.price(chain, room, high, p, worth):
                 return True
         else:
             worth = program.read(chain, low, high, p, d.shape[0], 1.0, i, sign)
-            bound = _prove(chain, room, low, high, p, least, i, sign, work)
+            moved = propagation.moved(chain, room, p.multipliers, p.direction, work)
+            bound = moved + propagation.unmoved(
+                chain, low, high, p.goals, p.multipliers, least, i, sign, p.leaning, work
+            )
             if side == 0 and bound < high[i]:
                 high[i] = bound
             elif side == 1 and -bound > low[i]:
                 low[i] = -bound
             rho[i, side, :] = p.goals
             pi[i, side, :] = p.multipliers
-            known[i, side] = True
+            moves[i, side] = moved
             if low[i] > high[i]:
                 return False
+            d.high[outputs + i], d.high[cut + i] = max(high[i], 0.0), max(-low[i], 0.0)
             if ended == simplex.OPTIMAL:
                 _see(p, h, outputs, cut, seen)
             value = simplex.objective(d)
             if bound <= 0.0 or ended == simplex.GIVEN_UP or bound - value <= 0.02 * width:
                 return True
-            if not pricing.price(chain, room, p, worth):
+            if not pricing.price(chain, room, high, p, worth):
                 return True
-        program.write(chain, room, low, high, p)
-        d.low[TOP], d.high[TOP] = least, least
     return True
 
 
 @compiled
-def _face(chain, room, low, high, least, p, i, side, rho, pi, known, work):
+def _face(chain, room, low, high, least, p, i, side, rho, pi, moves, work):
     """Fix the inputs of a box where the bound of a neuron known so far wants them."""
     sign = 1.0 - 2.0 * side
-    if known[i, side]:
+    if moves[i, side] < np.inf:
         p.goals[:] = rho[i, side]
         p.multipliers[:] = pi[i, side]
         _prove(chain, room, low, high, p, least, i, sign, work)
@@ -208,7 +208,7 @@ def _see(p, h, outputs, cut, seen):
 
 
 @compiled
-def tighten(chain, room, low, high, least, p, rho, pi, known, work):
+def tighten(chain, room, low, high, least, p, rho, pi, moves, work):
     """Maximise and minimise every open neuron, layer by layer; False if the node is empty."""
     h = chain.starts[len(chain.sizes) - 1]
     seen = np.empty((2, h))
@@ -226,7 +226,7 @@ def tighten(chain, room, low, high, least, p, rho, pi, known, work):
                     p.d.low[TOP], p.d.high[TOP] = least, least
                     fresh = False
                 if not _extreme(
-                    chain, room, low, high, least, p, i, side, rho, pi, known, seen, work
+                    chain, room, low, high, least, p, i, side, rho, pi, moves, seen, work
                 ):
                     return False
         program.mark(p)

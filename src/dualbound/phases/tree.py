@@ -257,11 +257,14 @@ class PhaseTree:
         known = node.multipliers
         if not propagation.propagate(self.chain, self.room, node.low, node.high, -1, work):
             return False
-        if known.known.any() and not propagation.inherit(
-            self.chain, self.room, node.low, node.high, known.goals, known.neurons, known.known,
-            self.least, 0, work[2].copy(), np.zeros(len(node.low)), work,
-        ):  # fmt: skip
-            return False
+        if np.isfinite(known.moves).any():
+            node.multipliers = known = known.copy()
+            propagation.move_anew(self.chain, self.room, known.neurons, known.moves, work[2], work)
+            if not propagation.inherit(
+                self.chain, self.room, node.low, node.high, known.goals, known.neurons, known.moves,
+                self.least, 0, np.zeros(len(node.low)), work,
+            ):  # fmt: skip
+                return False
         most = propagation.goal_bound(self.chain, self.room, node.low, node.high, work)
         node.most = min(node.most, most)
         return node.most >= self.least
@@ -345,14 +348,14 @@ class PhaseTree:
     ) -> list[_Node]:
         """Both sides of a neuron, without those that propagation closes."""
         children = []
-        direction, leaning = work[2].copy(), np.zeros(len(node.low))
+        leaning = np.zeros(len(node.low))
         for active in (False, True):
             low, high = node.low.copy(), node.high.copy()
             (low if active else high)[at] = 0.0
             known = node.multipliers
             if not propagation.inherit(
-                self.chain, self.room, low, high, known.goals, known.neurons, known.known,
-                self.least, int(self._layer_of[at]), direction, leaning, work,
+                self.chain, self.room, low, high, known.goals, known.neurons, known.moves,
+                self.least, int(self._layer_of[at]), leaning, work,
             ):  # fmt: skip
                 continue
             most = node.most
