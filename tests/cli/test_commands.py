@@ -18,7 +18,8 @@ from dualbound.cli.app import app
 
 KEYS = {
     *("query", "status", "norm", "value", "bound", "gap", "label_before", "label_after"),
-    *("target", "criterion", "replayed", "seconds", "engine", "solver", "nodes", "unstable"),
+    *("target", "criterion", "replayed", "seconds", "engine", "solver"),
+    *("nodes", "programs", "unstable"),
     *("witness", "then", "model", "model_sha256", "image", "version", "note"),
     *("levels", "weights", "cap", "mask", "freeze", "range"),
 }

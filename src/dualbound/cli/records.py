@@ -56,6 +56,7 @@ def answer_record(
         "engine": answer.stats.engine,
         "solver": answer.stats.solver,
         "nodes": answer.stats.nodes,
+        "programs": answer.stats.programs,
         "unstable": answer.stats.unstable,
         "witness": witness,
         "image": image,

@@ -69,6 +69,8 @@ class Stats:
         unstable: binaries of the last program.
         engine: its name and strategy.
         solver: name and version.
+        programs: linear programs of the tree of the engine columns; 0 for others, of which solvers
+            do not tell.
     """
 
     seconds: float
@@ -77,6 +79,7 @@ class Stats:
     unstable: int | None
     engine: str
     solver: str
+    programs: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,6 +67,7 @@ def answered(
             unstable=unstable,
             engine=str(engine),
             solver=f"{solver.name} {solver.version()}",
+            programs=incumbent.programs,
         ),
     )
 

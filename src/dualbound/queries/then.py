@@ -109,6 +109,7 @@ def refined(
         seconds=first.stats.seconds + then.stats.seconds,
         phases={**first.stats.phases, f"then {norm.name}": then.stats.seconds},
         nodes=first.stats.nodes + then.stats.nodes,
+        programs=first.stats.programs + then.stats.programs,
     )
     return replace(
         first,

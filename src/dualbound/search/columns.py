@@ -106,6 +106,7 @@ class Columns(Engine):
         incumbent.enter("between the levels")
         unstable = self.search(replace(problem, grid=None), between, gap)
         incumbent.nodes += between.nodes
+        incumbent.programs += between.programs
         if between.bound < np.inf:
             incumbent.prove(problem.beyond(between.bound * (1 - 1e-9)))
         else:

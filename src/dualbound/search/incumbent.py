@@ -56,6 +56,7 @@ class Incumbent:
         bound: proved: nothing nearer than this reaches the criterion.
         phase: what is being done.
         nodes: branch-and-bound nodes so far.
+        programs: linear programs of their relaxations, where the search is our own.
         seconds: of each phase that has ended.
         note: what the user should hear of how the search ended.
     """
@@ -67,6 +68,7 @@ class Incumbent:
     bound: float = 0.0
     phase: str = "start"
     nodes: int = 0
+    programs: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     note: str = ""
 

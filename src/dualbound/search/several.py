@@ -186,6 +186,7 @@ class _Several:
             self.unstable = max(self.unstable or 0, unstable)
         part.bound = own.bound
         known.nodes += own.nodes
+        known.programs += own.programs
         for phase, spent in own.seconds.items():
             known.seconds[phase] = known.seconds.get(phase, 0.0) + spent
         if own.note and own.note not in known.note:

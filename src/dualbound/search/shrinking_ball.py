@@ -125,13 +125,14 @@ class ShrinkingBall(NearestRun):
     def _let_grow(self, tree: PhaseTree, radius: float, nodes: float = np.inf) -> bool:
         """Let a tree grow and record what it proves; whether that is everything."""
         self._tree, self._limit = tree, radius
-        self._counted = tree.nodes
+        self._counted, programs = tree.nodes, tree.programs
         proved = tree.run(nodes)
         if proved:
             self.excluded(min(radius, self.radius))
         else:
             self._raise(steps=20)
         self.incumbent.nodes += tree.nodes - self._counted
+        self.incumbent.programs += tree.programs - programs
         return proved
 
     def _retreat(self, tree: PhaseTree) -> bool:
