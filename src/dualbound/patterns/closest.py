@@ -4,18 +4,21 @@ r"""The closest point of one activation pattern: on it the network is affine.
           \pm(U_j x + u_j) \ge 0,\; x \in \text{box}
 
 where :math:`U_j` is the pre-activation of neuron j on the pattern, with + where it is active. In L1
-and L∞ this is a linear program, in L2 a projection. In L0, and on a grid, integers come in: the
-linear relaxation says which inputs are worth deciding, and the others stay where it has them.
+and L∞ this is a linear program, in L1 one in which few inputs need columns, in L2 a projection. In
+L0, and on a grid, integers come in: the linear relaxation says which inputs are worth deciding, and
+the others stay where it has them.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
+from dualbound.errors import SolverFailed
 from dualbound.limits import Clock
 from dualbound.milp import ProgramBuilder
 from dualbound.network.graph import Pattern
@@ -24,7 +27,7 @@ from dualbound.patterns.programs import add_rows, form_of, levels_of, program_of
 from dualbound.patterns.projection import nearest_in_l2
 from dualbound.patterns.rows import Rows, rows_on, tight_neurons
 from dualbound.patterns.steps import MOST_STEPS, Steps, confined, steps_within
-from dualbound.region import L0, L2, Box, LinearForm, LInf
+from dualbound.region import L0, L1, L2, Box, LinearForm, LInf
 from dualbound.solvers import Solution, Solver
 
 RUNGS = (24, 100)
@@ -88,6 +91,9 @@ def closest_on_pattern(
     rows = rows.inside(inside)
     if isinstance(problem.norm, L2):
         return None if clock.expired else _projected(problem, rows, solver, clock, below)
+    if isinstance(problem.norm, L1) and not problem.is_integral:
+        with contextlib.suppress(SolverFailed):
+            return None if clock.expired else _cheapest(problem, rows)
     form = form_of(problem)
     solution = solved(program_of(form, rows), solver, clock)
     if solution is None or solution.x is None:
@@ -100,6 +106,25 @@ def closest_on_pattern(
         return None
     x = problem.tidied(x)
     return PatternOptimum(x, float(problem.distance(x)), tight_neurons(solution.row_duals, rows))
+
+
+def _cheapest(problem: NearestProblem, rows: Rows) -> PatternOptimum | None:
+    """In L1: the point of the rows that is nearest."""
+    from dualbound.phases.cheapest import cheapest_moves  # brings numba along
+
+    box, start = problem.box, problem.tidied(problem.center)
+    weights = problem.norm.weights
+    found = cheapest_moves(
+        rows.matrix,
+        rows.offset + rows.matrix @ start,
+        np.ones(len(start)) if weights is None else weights,
+        box.upper - start,
+        start - box.lower,
+    )
+    if found is None:
+        return None
+    x = problem.tidied(start + found[0])
+    return PatternOptimum(x, float(problem.distance(x)), tight_neurons(found[1], rows))
 
 
 def _projected(

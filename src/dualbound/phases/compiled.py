@@ -56,9 +56,9 @@ def forget_stale_code(folder: Path, sources: Path) -> bool:
     return True
 
 
-def is_kept() -> bool:
-    """Whether machine code of this room was kept by an earlier process."""
-    return _folder is not None and any(_folder.glob("solving.tighten-*.nbi"))
+def is_kept(name: str = "solving.tighten") -> bool:
+    """Whether machine code of a function, ``module.function``, was kept by an earlier process."""
+    return _folder is not None and any(_folder.glob(f"{name}-*.nbi"))
 
 
 @compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dualbound.phases import propagation
+from dualbound.phases import propagation, simplex
 from dualbound.phases.compiled import compiled
 from dualbound.phases.program import PRICED_AT_MOST, extend, first_move, mark
 
@@ -107,23 +107,9 @@ def _price_point(chain, room, high, p, worth):
 @compiled
 def _drop(p):
     """Take the columns from those moves of a ball that are not made."""
-    d, first = p.d, first_move(p)
-    m, n = d.shape[0], d.shape[1]
-    made = np.ones(len(d.low), dtype=np.bool_)
-    stay = np.empty(n + 1, dtype=np.int64)
-    kept = 0
-    for j in range(n):
-        if d.columns[j] >= first and not d.raised[j]:
-            made[d.columns[j]] = False
-            continue
-        stay[kept] = j
-        d.columns[kept], d.raised[kept] = d.columns[j], d.raised[j]
-        kept += 1
-    stay[kept] = n
-    for i in range(m + 1):
-        for j in range(kept + 1):
-            d.table[i, j] = d.table[i, stay[j]]
-    d.shape[1] = kept
+    first = first_move(p)
+    made = np.ones(len(p.d.low), dtype=np.bool_)
+    simplex.drop(p.d, first, made)
     kept = 0
     for j in range(p.counts[0]):
         if made[first + p.moves[j]]:

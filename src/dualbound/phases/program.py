@@ -256,10 +256,7 @@ def _write_triangle(low, high, p, i, columns, row):
 
 @compiled_loosely
 def extend(chain, room, high, p, count):
-    """Give columns to the last moves in the dictionary as it stands, in any basis.
-
-    Where ``r = f(x)`` defined a row's variable, ``r - a·move = f(x)`` does now: so all that is
-    known of the variables holds of them less ``a`` times the move.
+    """Give columns to the last moves in the dictionary as it stands; its objective is to be asked.
 
     Args:
         chain: of the network.
@@ -272,9 +269,7 @@ def extend(chain, room, high, p, count):
     h, k, m, n = chain.starts[last], chain.sizes[last], p.d.shape[0], p.d.shape[1]
     first = first_move(p)
     a, z = p.reduced, np.empty((h + k, count))
-    held = np.empty((count, n))
-    for i in range(m + 1):
-        d.table[i, n + count] = d.table[i, n]
+    effects, held = np.zeros((m + 1, count)), np.empty((count, n))
     moves = p.moves[p.counts[0] - count : p.counts[0]]
     _write_effects(chain, room, high, p, moves, z)
     for q in range(count):
@@ -290,24 +285,16 @@ def extend(chain, room, high, p, count):
         for j in range(n):
             held[q, j] = a[d.columns[j]]
         for i in range(m):
-            d.table[i, n + q] = a[d.rows[i]]
-        d.columns[n + q] = first + moves[q]
-    _bound_moves(room, moves, first, d.low, d.high)
+            effects[i, q] = a[d.rows[i]]
     a[:first] = 0.0
-    for i in range(m):
-        for q in range(count):
-            v = 0.0
-            for j in range(n):
-                v += d.table[i, j] * held[q, j]
-            d.table[i, n + q] -= v
+    _bound_moves(room, moves, first, d.low, d.high)
+    simplex.extend(d, first + moves, effects, held)
+    d.table[m, : n + count + 1] = 0.0
     if room.budget == np.inf:
         for q in range(count):
             for i in range(m):
                 d.table[i, n + count] -= d.table[i, n + q] * p.fixed[moves[q]]
             p.fixed[moves[q]] = 0.0
-    d.weights[:m] = 1.0
-    d.shape[1] = n + count
-    d.table[m, : n + count + 1] = 0.0
 
 
 @compiled_loosely

@@ -291,3 +291,55 @@ def restore(d, basic):
         if found >= 0:
             pivot(d, found, c, 0.0, 0)
     d.weights[: d.shape[0]] = 1.0
+
+
+@compiled_loosely
+def extend(d, variables, effects, held):
+    """Append columns of new variables, in any basis; they are at their lower bounds.
+
+    Where ``r = f(x)`` held of a variable, ``r - a·new = f(x)`` does now: so all that the dictionary
+    says of the variables holds of them less ``a`` times the new one.
+
+    Args:
+        d: the dictionary.
+        variables: the new ones, ``(c,)``; their bounds are in ``d``.
+        effects: ``a`` of each row's variable, the objective last, ``(R + 1, c)``.
+        held: ``a`` of each column's variable, ``(c, C)``.
+    """
+    m, n, count = d.shape[0], d.shape[1], len(variables)
+    for i in range(m + 1):
+        d.table[i, n + count] = d.table[i, n]
+        for q in range(count):
+            v = 0.0
+            for j in range(n):
+                v += d.table[i, j] * held[q, j]
+            d.table[i, n + q] = effects[i, q] - v
+    d.columns[n : n + count] = variables
+    d.raised[n : n + count] = False
+    d.weights[:m] = 1.0
+    d.shape[1] = n + count
+
+
+@compiled_loosely
+def drop(d, first, has):
+    """Take away the columns of variables from ``first`` on that are at their lower bounds.
+
+    Args:
+        d: the dictionary.
+        first: the first variable that may go.
+        has: of each variable, made false where it goes.
+    """
+    m, n = d.shape[0], d.shape[1]
+    stay, kept = np.empty(n + 1, dtype=np.int64), 0
+    for j in range(n):
+        if d.columns[j] >= first and not d.raised[j]:
+            has[d.columns[j]] = False
+            continue
+        stay[kept] = j
+        d.columns[kept], d.raised[kept] = d.columns[j], d.raised[j]
+        kept += 1
+    stay[kept] = n
+    for i in range(m + 1):
+        for j in range(kept + 1):
+            d.table[i, j] = d.table[i, stay[j]]
+    d.shape[1] = kept

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dualbound.limits import Clock
-from dualbound.phases import propagation
+from dualbound.phases import cheapest, propagation
 from dualbound.phases.chain import Chain
 from dualbound.phases.moves import Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed, Support, meant
@@ -376,6 +376,7 @@ class PhaseTree:
 @cache
 def prepare() -> None:
     """Compile all that a tree needs: most of a minute, unless an earlier process kept it."""
+    cheapest.prepare()
     n = 8
     wave = np.sin(np.arange(1.0, n * n + 1)).reshape(n, n)
     chain = Chain(

@@ -11,6 +11,7 @@ that the fast way is checked against, and as the form of the papers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -102,6 +103,12 @@ class Milp(Engine):
     def backend(self) -> Solver:
         """The solver chosen."""
         return solver_named(self.solver)
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """See `Engine.prepare`: what witnesses are polished with is compiled, some seconds, once."""
+        from dualbound.phases.cheapest import prepare  # brings numba along
+
+        prepare(tell)
 
     def check(self, problem: NearestProblem) -> None:
         """See `Engine.check`: an L2 distance is a quadratic objective."""

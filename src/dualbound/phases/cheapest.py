@@ -1,0 +1,190 @@
+r"""The cheapest moves that satisfy linear rows, inputs as priced columns.
+
+.. math:: \min_{p, n}\ c \cdot (p + n) \quad\text{s.t.}\quad A(p - n) + b \ge 0,\;
+          0 \le p \le u,\ 0 \le n \le v
+
+There are many inputs, few rows, and fewer inputs move: so the `simplex` method begins without any
+columns, and gets those that would pay, or that would mend a row that cannot be satisfied yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.errors import SolverFailed
+from dualbound.phases import simplex
+from dualbound.phases.compiled import compiled_loosely, is_kept
+
+AT_ONCE = 12
+"""How many moves get columns in one round of pricing."""
+
+AT_MOST = 500
+"""How many may have them."""
+
+PIVOTS, ROUNDS = 2_000, 500
+"""Whatever takes more pivots in a round, or more rounds, is given up."""
+
+MISSED = 1e-7
+"""By how much a row may be missed in the end."""
+
+
+def cheapest_moves(
+    matrix: Float[np.ndarray, "m n"],
+    offset: Float[np.ndarray, " m"],
+    cost: Float[np.ndarray, " n"],
+    up: Float[np.ndarray, " n"],
+    down: Float[np.ndarray, " n"],
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
+    """Solve the program above.
+
+    Args:
+        matrix: ``A``, its rows scaled to about 1.
+        offset: ``b``.
+        cost: of a unit of each input's move, not negative.
+        up: how far each input may rise.
+        down: how far each may fall.
+
+    Returns:
+        The moves ``p - n`` and the multipliers of the rows; None if no moves satisfy them.
+
+    Raises:
+        SolverFailed: the numbers are beyond this method.
+
+    **Trusts** nothing: moves are checked here against the rows, and that there are none is checked
+    by multipliers; both up to a rounding of 1e-7. That moves are the cheapest is not checked.
+
+    >>> moves, _ = cheapest_moves(
+    ...     np.array([[1.0, 0.5]]), np.array([-1.0]), np.ones(2), np.array([0.8, 1.0]), np.zeros(2)
+    ... )
+    >>> moves
+    array([0.8, 0.4])
+    """
+    m, n = matrix.shape
+    if not (np.isfinite(matrix).all() and np.isfinite(offset).all()):
+        raise SolverFailed("A coefficient is not finite.")
+    d = simplex.dictionary(m, min(2 * n, AT_MOST), m + 2 * n)
+    moves, multipliers = np.zeros(n), np.zeros(m)
+    matrix = np.ascontiguousarray(matrix, dtype=float)
+    ended = _solve(d, matrix, offset, cost, up, down, moves, multipliers)
+    if ended == simplex.OPTIMAL and np.all(matrix @ moves + offset >= -MISSED):
+        return moves, np.maximum(multipliers, 0.0)
+    if ended == simplex.EMPTY:
+        multipliers = np.maximum(multipliers, 0.0)
+        pull = multipliers @ matrix
+        most = multipliers @ offset + np.maximum(pull, 0.0) @ up + np.maximum(-pull, 0.0) @ down
+        if most < -1e-12 * (np.abs(multipliers) @ np.abs(offset)):
+            return None
+    raise SolverFailed("The simplex method came to no end.")
+
+
+def prepare(tell: Callable[[str], None] | None = None) -> None:
+    """Compile this: some seconds, unless an earlier process kept it; ``tell`` hears of them."""
+    if tell is not None and not is_kept("cheapest._solve"):
+        tell("compiling the attack, this once")
+    cheapest_moves(np.ones((1, 1)), np.ones(1), np.ones(1), np.ones(1), np.ones(1))
+
+
+@compiled_loosely
+def _solve(d, matrix, offset, cost, up, down, moves, multipliers):
+    """Price and solve until nothing pays; multipliers are of the optimum, or show emptiness."""
+    m, n = matrix.shape
+    d.shape[0], d.shape[1] = m, 0
+    for i in range(m):
+        d.table[i, 0], d.rows[i] = offset[i], i
+        d.low[i], d.high[i] = 0.0, abs(offset[i]) + 1.0
+        for p in range(n):
+            d.high[i] += abs(matrix[i, p]) * (up[p] + down[p])
+    d.high[m : m + n] = up
+    d.high[m + n : m + 2 * n] = down
+    has = np.zeros(m + 2 * n, dtype=np.bool_)
+    direction, gains = np.zeros(n), np.zeros(2 * n)
+    for rounds in range(ROUNDS + 1):
+        ended = simplex.maximise(d, -np.inf, PIVOTS, -1.0)
+        if ended == simplex.GIVEN_UP or rounds == ROUNDS:
+            return simplex.GIVEN_UP
+        _read(d, ended, multipliers)
+        _pull(matrix, multipliers, direction)
+        charged = 1.0 if ended == simplex.OPTIMAL else 0.0
+        for p in range(n):
+            gains[p] = (direction[p] - charged * cost[p]) * up[p]
+            gains[n + p] = (-direction[p] - charged * cost[p]) * down[p]
+        for q in range(2 * n):
+            if has[m + q]:
+                gains[q] = 0.0
+        if np.max(gains) <= 1e-12:
+            break
+        if d.shape[1] + AT_ONCE > len(d.columns) and len(d.columns) < 2 * n:
+            simplex.drop(d, m, has)
+        if not _extend(d, matrix, cost, gains, has):
+            return simplex.GIVEN_UP
+    for i in range(m + d.shape[1]):
+        if i < m:
+            v, x = d.rows[i], d.values[i]
+        else:
+            v = d.columns[i - m]
+            x = d.high[v] if d.raised[i - m] else d.low[v]
+        if v >= m + n:
+            moves[v - m - n] -= min(max(x, 0.0), down[v - m - n])
+        elif v >= m:
+            moves[v - m] += min(max(x, 0.0), up[v - m])
+    return ended
+
+
+@compiled_loosely
+def _read(d, ended, multipliers):
+    """The multipliers of the rows, from the objective or from the row that showed emptiness."""
+    m = d.shape[0]
+    multipliers[:] = 0.0
+    row, factor = m, 1.0
+    if ended == simplex.EMPTY:
+        row = d.shape[3]
+        factor = 1.0 if d.values[row] < d.low[d.rows[row]] else -1.0
+        if d.rows[row] < m:
+            multipliers[d.rows[row]] = factor
+    for j in range(d.shape[1]):
+        if d.columns[j] < m:
+            multipliers[d.columns[j]] = -factor * d.table[row, j]
+
+
+@compiled_loosely
+def _pull(matrix, multipliers, direction):
+    """``multipliers·matrix``."""
+    direction[:] = 0.0
+    for i in range(len(multipliers)):
+        y = multipliers[i]
+        if y != 0.0:
+            for p in range(len(direction)):
+                direction[p] += y * matrix[i, p]
+
+
+@compiled_loosely
+def _extend(d, matrix, cost, gains, has):
+    """Give columns to the moves that gain most; whether there was room for any."""
+    m, n = matrix.shape
+    count = min(AT_ONCE, len(d.columns) - d.shape[1])
+    new = np.empty(count, dtype=np.int64)
+    for q in range(count):
+        best = np.argmax(gains)
+        if gains[best] <= 1e-12:
+            count = q
+            break
+        new[q], gains[best] = m + best, 0.0
+        has[m + best] = True
+    effects = np.zeros((m + 1, count))
+    held = np.zeros((count, d.shape[1]))
+    for q in range(count):
+        p = new[q] - m
+        sign = 1.0 if p < n else -1.0
+        p = p if p < n else p - n
+        for i in range(m):
+            if d.rows[i] < m:
+                effects[i, q] = sign * matrix[d.rows[i], p]
+        effects[m, q] = -cost[p]
+        for j in range(d.shape[1]):
+            if d.columns[j] < m:
+                held[q, j] = sign * matrix[d.columns[j], p]
+    simplex.extend(d, new[:count], effects, held)
+    return count > 0
