@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from dualbound.region import L1, Box
 def problem_of(seed: int) -> NearestProblem:
     rng = np.random.default_rng(seed)
     sizes = [int(rng.integers(2, 30)), *rng.integers(2, 8, rng.integers(1, 4)), 3]
-    weights = [rng.normal(size=(m, n)) for n, m in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.normal(size=(m, n)) for n, m in itertools.pairwise(sizes)]
     net = Network.dense(weights, [rng.normal(size=len(w)) / 3 for w in weights])
     center = rng.random(sizes[0])
     box = Box(0, 1).sized(sizes[0]).within(center, cap=float(rng.choice([0.2, 1.0])))

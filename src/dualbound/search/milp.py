@@ -105,7 +105,7 @@ class Milp(Engine):
         return solver_named(self.solver)
 
     def prepare(self, tell: Callable[[str], None]) -> None:
-        """See `Engine.prepare`: what witnesses are polished with is compiled, some seconds, once."""
+        """See `Engine.prepare`: the polishing of witnesses is compiled, some seconds, once."""
         from dualbound.phases.cheapest import prepare  # brings numba along
 
         prepare(tell)
