@@ -153,6 +153,7 @@ def _capped(study: Study) -> list[Comparison]:
     rows = []
     for (name, network), part in study.frame().groupby(["name", "network"], sort=False):
         found = part[part["value"].notna()]
+        open_ = part[~part["status"].isin(SETTLED)]
         rows.append(
             (
                 name,
@@ -160,6 +161,7 @@ def _capped(study: Study) -> list[Comparison]:
                 len(part),
                 share(part, *SETTLED),
                 share(part, "infeasible"),
+                number(100 * float(open_["gap"].fillna(1.0).mean())) if len(open_) else 0.0,
                 number(float(found["value"].mean())) if len(found) else None,
                 number(float(found["largest"].max())) if len(found) else None,
                 number(float(found["changed"].astype("float64").mean())) if len(found) else None,
@@ -172,6 +174,7 @@ def _capped(study: Study) -> list[Comparison]:
         "images",
         "proved, %",
         "proved impossible, %",
+        "mean gap of the open, %",
         "mean distance",
         "largest change of a pixel",
         "mean pixels changed",
