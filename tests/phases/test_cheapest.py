@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from dualbound.errors import SolverFailed
+from dualbound.limits import Clock, Limits
 from dualbound.phases.cheapest import AT_MOST, cheapest_moves
 
 
@@ -81,6 +82,20 @@ def test_a_constant_row_is_satisfied_or_is_not() -> None:
     assert found is not None
     assert not found[0].any()
     assert cheapest_moves(rows, np.array([-0.5]), ones, ones, ones) is None
+
+
+def test_a_row_that_no_moves_satisfy_is_seen_at_once() -> None:
+    rng = np.random.default_rng(0)
+    matrix, up = rng.normal(size=(50, 2 * AT_MOST)), np.full(2 * AT_MOST, 0.1)
+    offset = -2.0 * np.abs(matrix) @ up
+    assert cheapest_moves(matrix, offset, np.ones(len(up)), up, up) is None
+
+
+def test_out_of_time_it_gives_up() -> None:
+    case = next(case for case in map(Case, range(100)) if case.truth())  # needs moves
+    clock = Clock(Limits(1e-9))
+    with pytest.raises(SolverFailed):
+        cheapest_moves(case.matrix, case.offset, case.cost, case.up, case.down, clock)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -203,6 +203,14 @@ def test_a_stopped_tree_goes_on_where_it_was() -> None:
     assert tree.nodes >= rounds
 
 
+def test_a_tree_does_not_go_on_in_a_larger_room() -> None:
+    case = Case(0)
+    tree = PhaseTree(case.chain, case.room, Clock())
+    tree.shrink(case.room)
+    with pytest.raises(ValueError, match="smaller room"):
+        tree.shrink(case.room._replace(up=case.room.up + 1))
+
+
 def test_an_error_in_a_callback_reaches_the_caller() -> None:
     def fail(move: np.ndarray) -> None:
         raise InvalidInput("from the callback")

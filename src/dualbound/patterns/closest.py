@@ -93,7 +93,7 @@ def closest_on_pattern(
         return None if clock.expired else _projected(problem, rows, solver, clock, below)
     if isinstance(problem.norm, L1) and not problem.is_integral:
         with contextlib.suppress(SolverFailed):
-            return None if clock.expired else _cheapest(problem, rows)
+            return None if clock.expired else _cheapest(problem, rows, clock)
     form = form_of(problem)
     solution = solved(program_of(form, rows), solver, clock)
     if solution is None or solution.x is None:
@@ -108,7 +108,7 @@ def closest_on_pattern(
     return PatternOptimum(x, float(problem.distance(x)), tight_neurons(solution.row_duals, rows))
 
 
-def _cheapest(problem: NearestProblem, rows: Rows) -> PatternOptimum | None:
+def _cheapest(problem: NearestProblem, rows: Rows, clock: Clock) -> PatternOptimum | None:
     """In L1: the point of the rows that is nearest."""
     from dualbound.phases.cheapest import cheapest_moves  # brings numba along
 
@@ -120,6 +120,7 @@ def _cheapest(problem: NearestProblem, rows: Rows) -> PatternOptimum | None:
         np.ones(len(start)) if weights is None else weights,
         box.upper - start,
         start - box.lower,
+        clock,
     )
     if found is None:
         return None

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.errors import SolverFailed
+from dualbound.limits import Clock
 from dualbound.phases import simplex
 from dualbound.phases.compiled import compiled_loosely, is_kept
 
@@ -37,6 +38,7 @@ def cheapest_moves(
     cost: Float[np.ndarray, " n"],
     up: Float[np.ndarray, " n"],
     down: Float[np.ndarray, " n"],
+    clock: Clock | None = None,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
     """Solve the program above.
 
@@ -46,12 +48,14 @@ def cheapest_moves(
         cost: of a unit of each input's move, not negative.
         up: how far each input may rise.
         down: how far each may fall.
+        clock: when to give up.
 
     Returns:
         The moves ``p - n`` and the multipliers of the rows; None if no moves satisfy them.
 
     Raises:
-        SolverFailed: the numbers are beyond this method.
+        SolverFailed: the numbers are beyond this method, more than 500 inputs would have to move,
+            or the time is over.
 
     **Trusts** nothing: moves are checked here against the rows, and that there are none is checked
     by multipliers; both up to a rounding of 1e-7. That moves are the cheapest is not checked.
@@ -65,61 +69,83 @@ def cheapest_moves(
     m, n = matrix.shape
     if not (np.isfinite(matrix).all() and np.isfinite(offset).all()):
         raise SolverFailed("A coefficient is not finite.")
-    d = simplex.dictionary(m, min(2 * n, AT_MOST), m + 2 * n)
-    moves, multipliers = np.zeros(n), np.zeros(m)
     matrix = np.ascontiguousarray(matrix, dtype=float)
-    ended = _solve(d, matrix, offset, cost, up, down, moves, multipliers)
-    if ended == simplex.OPTIMAL and np.all(matrix @ moves + offset >= -MISSED):
-        return moves, np.maximum(multipliers, 0.0)
-    if ended == simplex.EMPTY:
-        multipliers = np.maximum(multipliers, 0.0)
-        pull = multipliers @ matrix
-        most = multipliers @ offset + np.maximum(pull, 0.0) @ up + np.maximum(-pull, 0.0) @ down
-        if most < -1e-12 * (np.abs(multipliers) @ np.abs(offset)):
-            return None
+    alone = np.maximum(matrix, 0.0) @ up + np.maximum(-matrix, 0.0) @ down
+    if np.any(alone + offset < -1e-12 * (alone + np.abs(offset))):
+        return None  # a row that no moves satisfy
+    d = simplex.dictionary(m, min(2 * n, AT_MOST), m + 2 * n)
+    has, multipliers = np.zeros(m + 2 * n, dtype=bool), np.zeros(m)
+    _begin(d, alone, offset, up, down)
+    for _ in range(ROUNDS):
+        ended = _round(d, matrix, cost, up, down, has, multipliers)
+        if ended == simplex.GIVEN_UP or (clock is not None and clock.expired):
+            break
+        if ended == simplex.OPTIMAL:
+            moves = np.clip(_moves(d, n), -down, up)
+            if np.all(matrix @ moves + offset >= -MISSED):
+                return moves, np.maximum(multipliers, 0.0)
+            break
+        if ended == simplex.EMPTY:
+            multipliers = np.maximum(multipliers, 0.0)
+            pull, terms = multipliers @ matrix, multipliers @ np.abs(offset)
+            pulled = np.maximum(pull, 0.0) @ up + np.maximum(-pull, 0.0) @ down
+            if multipliers @ offset + pulled < -1e-12 * (terms + multipliers @ alone):
+                return None
+            break
     raise SolverFailed("The simplex method came to no end.")
 
 
 def prepare(tell: Callable[[str], None] | None = None) -> None:
     """Compile this: some seconds, unless an earlier process kept it; ``tell`` hears of them."""
-    if tell is not None and not is_kept("cheapest._solve"):
+    if tell is not None and not is_kept("cheapest._round"):
         tell("compiling the attack, this once")
     cheapest_moves(np.ones((1, 1)), np.ones(1), np.ones(1), np.ones(1), np.ones(1))
 
 
+MORE = 4
+"""How a round ends, besides as `simplex.maximise` does: with columns for further moves."""
+
+
 @compiled_loosely
-def _solve(d, matrix, offset, cost, up, down, moves, multipliers):
-    """Price and solve until nothing pays; multipliers are of the optimum, or show emptiness."""
-    m, n = matrix.shape
+def _begin(d, reach, offset, up, down):
+    """A dictionary of the rows, without columns."""
+    m, n = len(offset), len(up)
     d.shape[0], d.shape[1] = m, 0
     for i in range(m):
         d.table[i, 0], d.rows[i] = offset[i], i
-        d.low[i], d.high[i] = 0.0, abs(offset[i]) + 1.0
-        for p in range(n):
-            d.high[i] += abs(matrix[i, p]) * (up[p] + down[p])
+        d.low[i], d.high[i] = 0.0, abs(offset[i]) + reach[i] + 1.0
     d.high[m : m + n] = up
     d.high[m + n : m + 2 * n] = down
-    has = np.zeros(m + 2 * n, dtype=np.bool_)
+
+
+@compiled_loosely
+def _round(d, matrix, cost, up, down, has, multipliers):
+    """Solve, then price; multipliers are of the optimum, or show emptiness."""
+    m, n = matrix.shape
+    ended = simplex.maximise(d, -np.inf, PIVOTS, -1.0)
+    if ended == simplex.GIVEN_UP:
+        return ended
     direction, gains = np.zeros(n), np.zeros(2 * n)
-    for rounds in range(ROUNDS + 1):
-        ended = simplex.maximise(d, -np.inf, PIVOTS, -1.0)
-        if ended == simplex.GIVEN_UP or rounds == ROUNDS:
-            return simplex.GIVEN_UP
-        _read(d, ended, multipliers)
-        _pull(matrix, multipliers, direction)
-        charged = 1.0 if ended == simplex.OPTIMAL else 0.0
-        for p in range(n):
-            gains[p] = (direction[p] - charged * cost[p]) * up[p]
-            gains[n + p] = (-direction[p] - charged * cost[p]) * down[p]
-        for q in range(2 * n):
-            if has[m + q]:
-                gains[q] = 0.0
-        if np.max(gains) <= 1e-12:
-            break
-        if d.shape[1] + AT_ONCE > len(d.columns) and len(d.columns) < 2 * n:
-            simplex.drop(d, m, has)
-        if not _extend(d, matrix, cost, gains, has):
-            return simplex.GIVEN_UP
+    _read(d, ended, multipliers)
+    _pull(matrix, multipliers, direction)
+    charged = 1.0 if ended == simplex.OPTIMAL else 0.0
+    for p in range(n):
+        gains[p] = (direction[p] - charged * cost[p]) * up[p]
+        gains[n + p] = (-direction[p] - charged * cost[p]) * down[p]
+    for q in range(2 * n):
+        if has[m + q]:
+            gains[q] = 0.0
+    if np.max(gains) <= 1e-12:
+        return ended
+    if d.shape[1] + AT_ONCE > len(d.columns) and len(d.columns) < 2 * n:
+        simplex.drop(d, m, has)
+    return MORE if _extend(d, matrix, cost, gains, has) else simplex.GIVEN_UP
+
+
+@compiled_loosely
+def _moves(d, n):
+    """How far each input is moved where the variables are."""
+    m, moves = d.shape[0], np.zeros(n)
     for i in range(m + d.shape[1]):
         if i < m:
             v, x = d.rows[i], d.values[i]
@@ -127,10 +153,10 @@ def _solve(d, matrix, offset, cost, up, down, moves, multipliers):
             v = d.columns[i - m]
             x = d.high[v] if d.raised[i - m] else d.low[v]
         if v >= m + n:
-            moves[v - m - n] -= min(max(x, 0.0), down[v - m - n])
+            moves[v - m - n] -= x
         elif v >= m:
-            moves[v - m] += min(max(x, 0.0), up[v - m])
-    return ended
+            moves[v - m] += x
+    return moves
 
 
 @compiled_loosely

@@ -49,6 +49,7 @@ class Dictionary(NamedTuple):
         passed: columns that the ratio test looks at, those passed over first.
         ratios: theirs, scratch.
         line: scratch of a row, apart from the table so that a pivot is compiled to vector code.
+        entries: scratch of a column.
     """
 
     table: np.ndarray

@@ -129,7 +129,14 @@ class PhaseTree:
         self.unstable = int((~self._settled).sum())
 
     def shrink(self, room: Room) -> None:
-        """Look at a smaller room from now on."""
+        """Look at a smaller room from now on.
+
+        Raises:
+            ValueError: it is larger in any way; bounds of the old one would not hold in it.
+        """
+        old = self.room
+        if room.budget > old.budget or np.any(room.up > old.up) or np.any(room.down > old.down):
+            raise ValueError("a tree can only go on in a smaller room")
         self.room = room
         self._look_anew()
 
