@@ -34,7 +34,7 @@ def both(
         pattern = pattern_at(problem.network, x)
         return closest_on_pattern(problem, pattern, Highs(), Clock(), inside=0.0)
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise SolverFailed("for the test")
 
     ours = closest()

@@ -84,6 +84,21 @@ def test_a_constant_row_is_satisfied_or_is_not() -> None:
     assert cheapest_moves(rows, np.array([-0.5]), ones, ones, ones) is None
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_within_a_budget(seed: int) -> None:
+    case = Case(seed)
+    truth = case.truth()
+    if truth is None or truth < 1e-3:
+        return
+    rows = (case.matrix, case.offset, case.cost, case.up, case.down)
+    found = cheapest_moves(*rows, budget=1.001 * truth)
+    assert found is not None
+    assert case.cost @ np.abs(found[0]) == pytest.approx(truth, rel=1e-7, abs=1e-7)
+    assert cheapest_moves(*rows, budget=0.999 * truth) is None
+    assert cheapest_moves(*rows, budget=0.0) is None
+    assert cheapest_moves(*rows, budget=-1.0) is None
+
+
 def test_a_row_that_no_moves_satisfy_is_seen_at_once() -> None:
     rng = np.random.default_rng(0)
     matrix, up = rng.normal(size=(50, 2 * AT_MOST)), np.full(2 * AT_MOST, 0.1)
@@ -95,7 +110,7 @@ def test_out_of_time_it_gives_up() -> None:
     case = next(case for case in map(Case, range(100)) if case.truth())  # needs moves
     clock = Clock(Limits(1e-9))
     with pytest.raises(SolverFailed):
-        cheapest_moves(case.matrix, case.offset, case.cost, case.up, case.down, clock)
+        cheapest_moves(case.matrix, case.offset, case.cost, case.up, case.down, clock=clock)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -78,7 +78,7 @@ def closest_on_pattern(
         linearised_at: the pattern whose affine map is used when no signs are kept.
         inside: how far inside the criterion the point must be, in units of the input: every row is
             scaled to a largest coefficient of 1, so that this is above the solver's tolerance.
-        below: with integers, points at this distance or further are not looked for.
+        below: points at this distance or further need not be found.
 
     Returns:
         The optimum; in L0 and on a grid, a good point. None if no point of the pattern reaches the
@@ -93,7 +93,7 @@ def closest_on_pattern(
         return None if clock.expired else _projected(problem, rows, solver, clock, below)
     if isinstance(problem.norm, L1) and not problem.is_integral:
         with contextlib.suppress(SolverFailed):
-            return None if clock.expired else _cheapest(problem, rows, clock)
+            return None if clock.expired else _cheapest(problem, rows, clock, below)
     form = form_of(problem)
     solution = solved(program_of(form, rows), solver, clock)
     if solution is None or solution.x is None:
@@ -108,8 +108,10 @@ def closest_on_pattern(
     return PatternOptimum(x, float(problem.distance(x)), tight_neurons(solution.row_duals, rows))
 
 
-def _cheapest(problem: NearestProblem, rows: Rows, clock: Clock) -> PatternOptimum | None:
-    """In L1: the point of the rows that is nearest."""
+def _cheapest(
+    problem: NearestProblem, rows: Rows, clock: Clock, below: float
+) -> PatternOptimum | None:
+    """In L1: the point of the rows that is nearest, if it is nearer than ``below``."""
     from dualbound.phases.cheapest import cheapest_moves  # brings numba along
 
     box, start = problem.box, problem.tidied(problem.center)
@@ -120,7 +122,8 @@ def _cheapest(problem: NearestProblem, rows: Rows, clock: Clock) -> PatternOptim
         np.ones(len(start)) if weights is None else weights,
         box.upper - start,
         start - box.lower,
-        clock,
+        budget=below - float(problem.distance(start)),
+        clock=clock,
     )
     if found is None:
         return None

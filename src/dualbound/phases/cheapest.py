@@ -1,10 +1,11 @@
 r"""The cheapest moves that satisfy linear rows, inputs as priced columns.
 
 .. math:: \min_{p, n}\ c \cdot (p + n) \quad\text{s.t.}\quad A(p - n) + b \ge 0,\;
-          0 \le p \le u,\ 0 \le n \le v
+          0 \le p \le u,\ 0 \le n \le v,\ c \cdot (p + n) \le B
 
 There are many inputs, few rows, and fewer inputs move: so the `simplex` method begins without any
-columns, and gets those that would pay, or that would mend a row that cannot be satisfied yet.
+columns, and gets those that would pay, or that would mend a row that cannot be satisfied yet. With
+a budget fewer would: that there are no moves is then seen sooner.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def cheapest_moves(
     cost: Float[np.ndarray, " n"],
     up: Float[np.ndarray, " n"],
     down: Float[np.ndarray, " n"],
+    budget: float = np.inf,
     clock: Clock | None = None,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
     """Solve the program above.
@@ -48,10 +50,12 @@ def cheapest_moves(
         cost: of a unit of each input's move, not negative.
         up: how far each input may rise.
         down: how far each may fall.
+        budget: ``B``, what the moves may cost.
         clock: when to give up.
 
     Returns:
-        The moves ``p - n`` and the multipliers of the rows; None if no moves satisfy them.
+        The moves ``p - n`` and the multipliers of the rows; None if no moves that cost no more than
+        the budget satisfy them.
 
     Raises:
         SolverFailed: the numbers are beyond this method, more than 500 inputs would have to move,
@@ -71,11 +75,11 @@ def cheapest_moves(
         raise SolverFailed("A coefficient is not finite.")
     matrix = np.ascontiguousarray(matrix, dtype=float)
     alone = np.maximum(matrix, 0.0) @ up + np.maximum(-matrix, 0.0) @ down
-    if np.any(alone + offset < -1e-12 * (alone + np.abs(offset))):
-        return None  # a row that no moves satisfy
-    d = simplex.dictionary(m, min(2 * n, AT_MOST), m + 2 * n)
-    has, multipliers = np.zeros(m + 2 * n, dtype=bool), np.zeros(m)
-    _begin(d, alone, offset, up, down)
+    if budget < 0 or np.any(alone + offset < -1e-12 * (alone + np.abs(offset))):
+        return None  # no moves are allowed, or none satisfy that row
+    d = simplex.dictionary(m + 1, min(2 * n, AT_MOST), m + 1 + 2 * n)
+    has, multipliers = np.zeros(m + 1 + 2 * n, dtype=bool), np.zeros(m + 1)
+    _begin(d, alone, offset, up, down, min(budget, float(cost @ (up + down)) + 1.0))
     for _ in range(ROUNDS):
         ended = _round(d, matrix, cost, up, down, has, multipliers)
         if ended == simplex.GIVEN_UP or (clock is not None and clock.expired):
@@ -83,13 +87,15 @@ def cheapest_moves(
         if ended == simplex.OPTIMAL:
             moves = np.clip(_moves(d, n), -down, up)
             if np.all(matrix @ moves + offset >= -MISSED):
-                return moves, np.maximum(multipliers, 0.0)
+                return moves, np.maximum(multipliers[:m], 0.0)
             break
         if ended == simplex.EMPTY:
-            multipliers = np.maximum(multipliers, 0.0)
-            pull, terms = multipliers @ matrix, multipliers @ np.abs(offset)
-            pulled = np.maximum(pull, 0.0) @ up + np.maximum(-pull, 0.0) @ down
-            if multipliers @ offset + pulled < -1e-12 * (terms + multipliers @ alone):
+            y, worth = np.maximum(multipliers[:m], 0.0), max(float(multipliers[m]), 0.0)
+            pull = y @ matrix
+            most = y @ offset + (worth * budget if worth > 0 else 0.0)
+            most += np.maximum(pull - worth * cost, 0.0) @ up
+            most += np.maximum(-pull - worth * cost, 0.0) @ down
+            if most < -1e-12 * (y @ (np.abs(offset) + alone)):
                 return None
             break
     raise SolverFailed("The simplex method came to no end.")
@@ -107,15 +113,17 @@ MORE = 4
 
 
 @compiled_loosely
-def _begin(d, reach, offset, up, down):
-    """A dictionary of the rows, without columns."""
+def _begin(d, reach, offset, up, down, budget):
+    """A dictionary of the rows and of what is left of the budget, without columns."""
     m, n = len(offset), len(up)
-    d.shape[0], d.shape[1] = m, 0
+    d.shape[0], d.shape[1] = m + 1, 0
     for i in range(m):
         d.table[i, 0], d.rows[i] = offset[i], i
         d.low[i], d.high[i] = 0.0, abs(offset[i]) + reach[i] + 1.0
-    d.high[m : m + n] = up
-    d.high[m + n : m + 2 * n] = down
+    d.table[m, 0], d.rows[m] = budget, m
+    d.low[m], d.high[m] = 0.0, budget
+    d.high[m + 1 : m + 1 + n] = up
+    d.high[m + 1 + n : m + 1 + 2 * n] = down
 
 
 @compiled_loosely
@@ -128,17 +136,17 @@ def _round(d, matrix, cost, up, down, has, multipliers):
     direction, gains = np.zeros(n), np.zeros(2 * n)
     _read(d, ended, multipliers)
     _pull(matrix, multipliers, direction)
-    charged = 1.0 if ended == simplex.OPTIMAL else 0.0
+    price = multipliers[m] + (1.0 if ended == simplex.OPTIMAL else 0.0)
     for p in range(n):
-        gains[p] = (direction[p] - charged * cost[p]) * up[p]
-        gains[n + p] = (-direction[p] - charged * cost[p]) * down[p]
+        gains[p] = (direction[p] - price * cost[p]) * up[p]
+        gains[n + p] = (-direction[p] - price * cost[p]) * down[p]
     for q in range(2 * n):
-        if has[m + q]:
+        if has[m + 1 + q]:
             gains[q] = 0.0
     if np.max(gains) <= 1e-12:
         return ended
     if d.shape[1] + AT_ONCE > len(d.columns) and len(d.columns) < 2 * n:
-        simplex.drop(d, m, has)
+        simplex.drop(d, m + 1, has)
     return MORE if _extend(d, matrix, cost, gains, has) else simplex.GIVEN_UP
 
 
@@ -179,7 +187,7 @@ def _read(d, ended, multipliers):
 def _pull(matrix, multipliers, direction):
     """``multipliers·matrix``."""
     direction[:] = 0.0
-    for i in range(len(multipliers)):
+    for i in range(len(matrix)):
         y = multipliers[i]
         if y != 0.0:
             for p in range(len(direction)):
@@ -197,20 +205,20 @@ def _extend(d, matrix, cost, gains, has):
         if gains[best] <= 1e-12:
             count = q
             break
-        new[q], gains[best] = m + best, 0.0
-        has[m + best] = True
-    effects = np.zeros((m + 1, count))
+        new[q], gains[best] = m + 1 + best, 0.0
+        has[m + 1 + best] = True
+    effects = np.zeros((m + 2, count))
     held = np.zeros((count, d.shape[1]))
     for q in range(count):
-        p = new[q] - m
+        p = new[q] - m - 1
         sign = 1.0 if p < n else -1.0
         p = p if p < n else p - n
-        for i in range(m):
-            if d.rows[i] < m:
-                effects[i, q] = sign * matrix[d.rows[i], p]
-        effects[m, q] = -cost[p]
+        for i in range(m + 1):
+            if d.rows[i] <= m:
+                effects[i, q] = sign * matrix[d.rows[i], p] if d.rows[i] < m else -cost[p]
+        effects[m + 1, q] = -cost[p]
         for j in range(d.shape[1]):
-            if d.columns[j] < m:
-                held[q, j] = sign * matrix[d.columns[j], p]
+            if d.columns[j] <= m:
+                held[q, j] = sign * matrix[d.columns[j], p] if d.columns[j] < m else -cost[p]
     simplex.extend(d, new[:count], effects, held)
     return count > 0
