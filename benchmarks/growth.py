@@ -88,6 +88,7 @@ def report(file: Path, limit: float, picture: Path) -> None:
     with file.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     figure = new_figure(9.0, 3.6)
+    figure.set_layout_engine("constrained")
     seconds, nodes = figure.subplots(1, 2)
     print("\n| width | depth | accuracy | proved | geo mean s | nodes | mean gap of the open |")
     print("|---" * 7 + "|")
@@ -122,7 +123,12 @@ def report(file: Path, limit: float, picture: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     seconds.axhline(limit, color="0.6", linewidth=0.8, linestyle=":")
     seconds.annotate("limit", (DEPTHS[0], limit), va="bottom", color="0.4", fontsize=8)
-    nodes.legend(frameon=False, title="hollow: not all proved", fontsize=8, title_fontsize=8)
+    figure.legend(
+        *seconds.get_legend_handles_labels(),
+        loc="outside right center",
+        frameon=False,
+        title="hollow:\nnot all proved",
+    )
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130)
 
