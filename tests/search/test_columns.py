@@ -12,7 +12,7 @@ from dualbound import Columns, Limits, Network, Progress, Status, Targeted, near
 def test_compiling_is_announced_and_is_not_the_querys_time(
     kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dualbound.phases.compiled.is_kept", lambda: kept)
+    monkeypatch.setattr("dualbound.phases.compiled.is_kept", lambda *_: kept)
     heard: list[Progress] = []
     net = Network.dense([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]] * 2)
     answer = nearest(

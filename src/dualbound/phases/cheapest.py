@@ -17,8 +17,8 @@ from jaxtyping import Float
 
 from dualbound.errors import SolverFailed
 from dualbound.limits import Clock
-from dualbound.phases import simplex
-from dualbound.phases.compiled import compiled_loosely, is_kept
+from dualbound.phases import compiled, simplex
+from dualbound.phases.compiled import compiled_loosely
 
 AT_ONCE = 12
 """How many moves get columns in one round of pricing."""
@@ -85,7 +85,8 @@ def cheapest_moves(
         if ended == simplex.GIVEN_UP or (clock is not None and clock.expired):
             break
         if ended == simplex.OPTIMAL:
-            moves = np.clip(_moves(d, n), -down, up)
+            made = simplex.values_from(d, m + 1)
+            moves = np.clip(made[:n] - made[n:], -down, up)
             if np.all(matrix @ moves + offset >= -MISSED):
                 return moves, np.maximum(multipliers[:m], 0.0)
             break
@@ -103,7 +104,7 @@ def cheapest_moves(
 
 def prepare(tell: Callable[[str], None] | None = None) -> None:
     """Compile this: some seconds, unless an earlier process kept it; ``tell`` hears of them."""
-    if tell is not None and not is_kept("cheapest._round"):
+    if tell is not None and not compiled.is_kept("cheapest._round"):
         tell("compiling the attack, this once")
     cheapest_moves(np.ones((1, 1)), np.ones(1), np.ones(1), np.ones(1), np.ones(1))
 
@@ -148,23 +149,6 @@ def _round(d, matrix, cost, up, down, has, multipliers):
     if d.shape[1] + AT_ONCE > len(d.columns) and len(d.columns) < 2 * n:
         simplex.drop(d, m + 1, has)
     return MORE if _extend(d, matrix, cost, gains, has) else simplex.GIVEN_UP
-
-
-@compiled_loosely
-def _moves(d, n):
-    """How far each input is moved where the variables are."""
-    m, moves = d.shape[0], np.zeros(n)
-    for i in range(m + d.shape[1]):
-        if i < m:
-            v, x = d.rows[i], d.values[i]
-        else:
-            v = d.columns[i - m]
-            x = d.high[v] if d.raised[i - m] else d.low[v]
-        if v >= m + n:
-            moves[v - m - n] -= x
-        elif v >= m:
-            moves[v - m] += x
-    return moves
 
 
 @compiled_loosely

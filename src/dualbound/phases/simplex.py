@@ -170,6 +170,20 @@ def objective(d):
 
 
 @compiled_loosely
+def values_from(d, first):
+    """Where the variables from ``first`` on are, ``(V - first,)``; 0 for those without a place."""
+    m, found = d.shape[0], np.zeros(len(d.low) - first)
+    for i in range(m):
+        if d.rows[i] >= first:
+            found[d.rows[i] - first] = d.values[i]
+    for j in range(d.shape[1]):
+        v = d.columns[j]
+        if v >= first:
+            found[v - first] = d.high[v] if d.raised[j] else d.low[v]
+    return found
+
+
+@compiled_loosely
 def ask(d, plus, minus, sign):
     """Let the objective be ``sign`` times one variable, less another if there is one (or -1)."""
     m, n = d.shape[0], d.shape[1]

@@ -93,20 +93,14 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
         if ended == simplex.OPTIMAL:
             moved = True
             move[:] = p.fixed  # of a ball, all zero
-            for i in range(m + d.shape[1]):
-                if i < m:
-                    v, x = d.rows[i], d.values[i]
-                else:
-                    v = d.columns[i - m]
-                    x = d.high[v] if d.raised[i - m] else d.low[v]
-                if v < first:
-                    continue
+            made = simplex.values_from(d, first)
+            for at in p.moves[: p.counts[0]]:
                 if room.round:
-                    move += x * p.points[v - first]
-                elif v >= first + n:
-                    move[v - first - n] -= x * room.fall[v - first - n]
+                    move += made[at] * p.points[at]
+                elif at >= n:
+                    move[at - n] -= made[at] * room.fall[at - n]
                 else:
-                    move[v - first] += x * room.rise[v - first]
+                    move[at] += made[at] * room.rise[at]
             if most - value <= precision * (most - least):
                 return best, moved
         if not pricing.price(chain, room, high, p, worth / total) or p.counts[2] == 1:
