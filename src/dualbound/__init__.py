@@ -14,7 +14,16 @@ starting.begin()  # what follows takes a while
 # ruff: noqa: E402
 from dualbound.attacks import Linearised
 from dualbound.bounds import Bounds
-from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted
+from dualbound.criterion import (
+    Class,
+    Criterion,
+    OneOf,
+    Property,
+    RunnerUp,
+    Targeted,
+    Untargeted,
+    read_vnnlib,
+)
 from dualbound.data.images import Image, load_image
 from dualbound.errors import DualboundError
 from dualbound.limits import Limits
@@ -24,7 +33,9 @@ from dualbound.queries import (
     Answer,
     Classification,
     Neuron,
+    Outcome,
     Status,
+    Verification,
     Witness,
     activate,
     activate_layer,
@@ -33,10 +44,13 @@ from dualbound.queries import (
     nearest,
     nearest_several,
     perfect,
+    robustness,
+    verify,
 )
 from dualbound.queries.models import load
 from dualbound.region import L0, L1, L2, Box, Grid, L0Ball, L1Ball, L2Ball, LInf, Region
 from dualbound.search import Columns, Milp, Progress
+from dualbound.search.bab import Bab
 from dualbound.solvers import Gurobi, Highs, Scip, Xpress
 from dualbound.studies import Study
 
@@ -48,6 +62,7 @@ __all__ = [
     "L2",
     "Activation",
     "Answer",
+    "Bab",
     "Bounds",
     "Box",
     "Class",
@@ -69,7 +84,9 @@ __all__ = [
     "Network",
     "Neuron",
     "OneOf",
+    "Outcome",
     "Progress",
+    "Property",
     "Region",
     "RunnerUp",
     "Scip",
@@ -77,6 +94,7 @@ __all__ = [
     "Study",
     "Targeted",
     "Untargeted",
+    "Verification",
     "Witness",
     "Xpress",
     "activate",
@@ -88,4 +106,7 @@ __all__ = [
     "nearest",
     "nearest_several",
     "perfect",
+    "read_vnnlib",
+    "robustness",
+    "verify",
 ]

@@ -4,7 +4,8 @@
 
     DualboundError
     ├── InvalidInput            an array, a label, an option that does not fit the question
-    │   └── InvalidCriterion    a target out of range, or equal to the present label
+    │   ├── InvalidCriterion    a target out of range, or equal to the present label
+    │   └── InvalidProperty     a property file that cannot be read, or asks what cannot be asked
     ├── ModelError              a file that cannot become a network
     │   ├── InvalidModel        missing, truncated, not what it says it is
     │   └── UnsupportedOperator an operator outside what the network room can represent
@@ -29,6 +30,7 @@ __all__ = [
     "InvalidCriterion",
     "InvalidInput",
     "InvalidModel",
+    "InvalidProperty",
     "LicenceLimit",
     "ModelError",
     "OutputError",
@@ -52,6 +54,10 @@ class InvalidInput(DualboundError, ValueError):
 
 class InvalidCriterion(InvalidInput):
     """A criterion that cannot be asked of this network and input."""
+
+
+class InvalidProperty(InvalidInput):
+    """A property that is malformed, does not fit the network, or is not boxes and polyhedra."""
 
 
 class ModelError(DualboundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
@@ -196,6 +197,29 @@ class TestOtherCommands:
         words = cli("info", "dnn1").out
         assert record["model_sha256"] in words
         assert "accuracy" in words
+
+    def test_info_checks_a_network_beside_its_file(self, cli: Cli, tiny: Path) -> None:
+        assert json.loads(cli("info", tiny / "tiny.onnx", "--json").out)["check"] is None
+        asked = "info", tiny / "tiny.onnx", "--check"
+        record, words = json.loads(cli(*asked, "--json").out)["check"], cli(*asked)
+        assert record["points"] == 96
+        assert record["difference"] < 1e-6
+        assert record["agrees"] is True
+        assert words.code == 0
+        assert "onnxruntime differ by" in words.out
+
+    @pytest.mark.parametrize("options", [(), ("--json",)])
+    def test_info_says_when_a_network_is_not_its_file(
+        self, cli: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+    ) -> None:
+        real = dualbound.load(tiny / "tiny.onnx")
+        other = dualbound.Network.dense([np.ones((2, 3))], [[0.0, 1.0]])
+        liar = dataclasses.replace(other, source=real.source)
+        monkeypatch.setattr("dualbound.cli.info.read_model", lambda name: liar)
+        outcome = cli("info", "tiny.onnx", "--check", *options)
+        assert outcome.code == 70
+        assert outcome.out
+        assert re.search(r"do not agree on tiny\.onnx: .* 96 inputs they\s+differ by", outcome.err)
 
     def test_info_tells_of_a_file(self, cli: Cli, tiny: Path) -> None:
         record = json.loads(cli("info", tiny / "tiny.onnx", "--json").out)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from dualbound.errors import ModelError
 from dualbound.network import Network, read_onnx
 
 FLOAT, DOUBLE, HALF = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16
@@ -59,6 +62,7 @@ def dense(seed: int = 0, sizes: Sequence[int] = (4, 3, 2), **options: object) ->
     return build(nodes, ["batch", sizes[0]], constants, **options)  # type: ignore[arg-type]
 
 
+@lru_cache(maxsize=4)
 def session(model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -88,3 +92,76 @@ def assert_agrees(
             network(x), run(model, x, output), rtol=tolerance, atol=tolerance
         )
     return network
+
+
+def array(*shape: int, seed: int = 0) -> np.ndarray:
+    """Random weights, the same for a shape and a seed."""
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+def ints(*numbers: int) -> np.ndarray:
+    """A list of sizes or axes."""
+    return np.array(numbers, dtype=np.int64)
+
+
+def number(value: float) -> np.ndarray:
+    """A tensor without axes."""
+    return np.array(value, dtype=np.float32)
+
+
+def case(
+    name: str,
+    op: str,
+    reads: Sequence[str],
+    shape: Sequence[int | str],
+    constants: Mapping[str, np.ndarray] | None = None,
+    opset: int = 17,
+    *,
+    then: Sequence[onnx.NodeProto] = (),
+    makes: Sequence[str] = ("y",),
+    **attributes: object,
+) -> object:
+    """A parameter of a test: an operator in one of its forms, applied to ``x`` of some shape.
+
+    An operator that makes several tensors is followed by nodes that make one of them.
+    """
+    node = helper.make_node(op, reads, makes, "node", **attributes)
+    label = f"{op}-{name}-{opset}" if opset != 17 else f"{op}-{name}"
+    return pytest.param(op, [node, *then], shape, constants or {}, opset, id=label)
+
+
+def between_rectifiers(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes after one rectifier and before another."""
+    inner = []
+    for node in nodes:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.input[:] = ["rectified" if name == "x" else name for name in node.input]
+        inner.append(copy)
+    relu = helper.make_node("Relu", ["x"], ["rectified"])
+    return [relu, *inner, helper.make_node("Relu", [nodes[-1].output[0]], ["end"])]
+
+
+def refusal(
+    message: str,
+    kind: type[ModelError],
+    op: str,
+    reads: Sequence[str],
+    shape: Sequence[int | str],
+    constants: Mapping[str, np.ndarray] | None = None,
+    opset: int = 17,
+    *,
+    makes: Sequence[str] = ("y",),
+    **attributes: object,
+) -> object:
+    """A parameter of a test: a model that is refused, and what is said of it."""
+    node = helper.make_node(op, reads, makes, "culprit", **attributes)
+    model = build([node], shape, constants, opset=opset, outputs={makes[0]: FLOAT})
+    return pytest.param(op, model, kind, message, id=f"{op}-{message}")
+
+
+def assert_refused(op: str, model: bytes, kind: type[ModelError], message: str) -> None:
+    """The model is refused with its operator and node named."""
+    with pytest.raises(kind, match=message) as caught:
+        read_onnx(model)
+    assert f"{op} (node 'culprit')" in str(caught.value)

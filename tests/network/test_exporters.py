@@ -153,6 +153,8 @@ def competition(data_root) -> Path:
         ("mnist_fc/onnx/mnist-net_256x4.onnx.gz", (784, 1), 4),
         ("acasxu/onnx/ACASXU_run2a_1_1_batch_2000.onnx.gz", (1, 1, 5), 6),
         ("acasxu/onnx/ACASXU_run2a_3_9_batch_2000.onnx.gz", (1, 1, 5), 6),
+        ("oval21/onnx/cifar_base_kw.onnx.gz", (3, 32, 32), 3),
+        ("oval21/onnx/cifar_deep_kw.onnx.gz", (3, 32, 32), 5),
     ],
 )
 def test_competition(competition, name, shape, relus):
@@ -160,11 +162,6 @@ def test_competition(competition, name, shape, relus):
     assert network.input_shape == shape
     assert len(network.relus) == relus
     assert_agrees(gzip.decompress((competition / name).read_bytes()), network)
-
-
-def test_a_convolution_is_not_supported_yet(competition):
-    with pytest.raises(UnsupportedOperator, match=r"Conv \(node 'Conv_0'\)"):
-        load(competition / "oval21/onnx/cifar_base_kw.onnx.gz")
 
 
 def test_run_and_replay_agree():

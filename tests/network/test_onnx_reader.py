@@ -80,10 +80,19 @@ class TestInput:
         with pytest.raises(InvalidModel, match=r"shape \(1, 68719476736\): it needs 68719476736"):
             read_onnx(build([RELU], [1, 2**36]))
 
-    def test_an_affine_map_too_large_to_be_dense(self):
+    def test_an_affine_map_of_a_large_input_stays_sparse(self):
         nodes = [helper.make_node("Neg", ["x"], ["z"]), helper.make_node("Relu", ["z"], ["y"])]
-        with pytest.raises(InvalidModel, match="affine map to 'z' is too large"):
-            read_onnx(build(nodes, [1, 20_000]))
+        network = read_onnx(build(nodes, [1, 20_000]))
+        assert network["z"].op.parameters == 2 * 20_000
+
+    def test_an_affine_map_too_large_to_be_held(self):
+        nodes = [
+            helper.make_node("MatMul", ["x", "w"], ["narrow"]),
+            helper.make_node("MatMul", ["narrow", "v"], ["wide"], "culprit"),
+        ]
+        constants = {"w": array(2**14, 1), "v": array(1, 2**14)}
+        with pytest.raises(InvalidModel, match=r"MatMul \(node 'culprit'\).* needs 268435456"):
+            read_onnx(build(nodes, [1, 2**14], constants))
 
     def test_initialisers_may_be_listed_as_inputs(self):
         assert_agrees(dense(listed=True))
@@ -277,6 +286,13 @@ class TestGraph:
             helper.make_node("Relu", ["a"], ["y"]),
         ]
         assert [n.name for n in assert_agrees(build(nodes, [1, 3])).nodes] == ["x", "z", "a", "y"]
+
+    def test_the_default_domain_by_its_long_name(self):
+        def name(proto):
+            proto.opset_import[0].domain = "ai.onnx"
+
+        network = assert_agrees(edited(dense(), name))
+        assert len(network.relus) == 1
 
     def test_local_functions_are_inlined(self):
         imports = [helper.make_opsetid("", 17)]

@@ -148,6 +148,7 @@ def pgd(
     steps: int = 40,
     step: float = 0.1,
     device: str = "cpu",
+    dtype: torch.dtype | None = None,
     clock: Clock | None = None,
 ) -> Float[np.ndarray, "batch n"]:
     """Projected gradient ascent on the slack, every start a run of its own.
@@ -163,12 +164,13 @@ def pgd(
         steps: how many gradients.
         step: length of the first step relative to the region's size; it decays to a tenth.
         device: where torch computes.
+        dtype: a torch dtype, which asks for torch; see `SlackGradient`.
         clock: when to stop early.
 
     Returns:
         The best point of each run; all in the region.
     """
-    gradient_at = SlackGradient(network, criterion, device=device)
+    gradient_at = SlackGradient(network, criterion, device=device, dtype=dtype)
     x = region.project(starts)
     best, best_slack = x.copy(), np.full(len(x), -np.inf)
     for k in range(steps + 1):

@@ -17,8 +17,11 @@ from jaxtyping import Float
 
 from dualbound.bounds.interval import one_node
 from dualbound.bounds.layer_bounds import Bounds, magnitude, reach, rounding
-from dualbound.network.graph import Affine, Input, Network, Relu
+from dualbound.network.graph import Affine, Input, Network, Relu, add_to
 from dualbound.region import Region
+
+_AT_ONCE = 2**23
+"""How many coefficients of one node are carried at a time."""
 
 
 def crown(network: Network, region: Region, known: Bounds | None = None) -> Bounds:
@@ -43,7 +46,7 @@ def crown(network: Network, region: Region, known: Bounds | None = None) -> Boun
     bounds = known or Bounds({}, {})
     for node in network.nodes:
         bounds = bounds.intersect(one_node(network, region, bounds, node))
-        if isinstance(node.op, Affine) and node.reads[0] != network.input:
+        if isinstance(node.op, Affine) and node.reads != (network.input,):
             everything = np.arange(node.size)
             bounds = bounds.intersect(backward(network, region, bounds, node.name, everything))
     return bounds
@@ -61,10 +64,15 @@ def backward(
         name: the node.
         chosen: indices of its neurons.
     """
-    rows = np.eye(network[name].size)[chosen]
-    both = maximum(network, region, bounds, name, np.vstack([rows, -rows]))
+    size = network[name].size
+    step = max(_AT_ONCE // max(node.size for node in network.nodes), 1)
     lower, upper = bounds.lower[name].copy(), bounds.upper[name].copy()
-    lower[chosen], upper[chosen] = -both[len(chosen) :], both[: len(chosen)]
+    for first in range(0, len(chosen), step):
+        some = chosen[first : first + step]
+        rows = np.zeros((len(some), size))
+        rows[np.arange(len(some)), some] = 1.0
+        both = maximum(network, region, bounds, name, np.vstack([rows, -rows]))
+        lower[some], upper[some] = -both[len(some) :], both[: len(some)]
     return Bounds({name: lower}, {name: upper})
 
 
@@ -104,17 +112,17 @@ def _backward(
         match node.op:
             case Input():
                 return total + region.support(coefficients) + rounding(terms) * size
-            case Affine(weight, bias):
-                terms = max(terms, weight.shape[1])
+            case Affine(maps, bias):
+                terms = max(terms, node.op.terms)
                 size += np.abs(coefficients) @ magnitude(network, region, bounds, node.name)
                 total += coefficients @ bias
-                passed = coefficients @ weight
+                passed = [part.pull_back(coefficients) for part in maps]
             case Relu():
                 size += np.abs(coefficients) @ reach(network, region, bounds, node.name)
-                passed, constant = _through_relu(coefficients, bounds, node.reads[0])
+                through, constant = _through_relu(coefficients, bounds, node.reads[0])
                 total += constant
-        before = node.reads[0]
-        carried[before] = carried[before] + passed if before in carried else passed
+                passed = [through]
+        add_to(carried, node.reads, passed)
     return total
 
 

@@ -8,13 +8,18 @@ from jaxtyping import Float
 from dualbound.bounds.layer_bounds import Bounds, magnitude, rounding
 from dualbound.errors import InvalidInput
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.linear import LinearMap
 from dualbound.region import Region
+
+_AT_ONCE = 2**23
+"""How many coefficients are held densely at a time."""
 
 
 def interval(network: Network, region: Region, known: Bounds | None = None) -> Bounds:
     r"""Bounds node by node; an affine map of the input ends in the region's support function.
 
-    .. math:: W^+ l + W^- u + b \le W v + b \le W^+ u + W^- l + b
+    .. math:: W m - |W| r + b \le W v + b \le W m + |W| r + b, \quad
+        m = \tfrac{l + u}{2},\ r = \tfrac{u - l}{2}
 
     Args:
         network: any.
@@ -55,17 +60,36 @@ def _ends(
     match node.op:
         case Input():
             return region.lower, region.upper
-        case Affine(weight, bias):
-            slack = rounding(weight.shape[1]) * magnitude(network, region, bounds, node.name)
-            if node.reads[0] == network.input:
-                both = region.support(np.vstack([weight, -weight]))
-                return bias - both[len(bias) :] - slack, bias + both[: len(bias)] + slack
-            under, over = bounds.lower[node.reads[0]], bounds.upper[node.reads[0]]
-            plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-            return (
-                plus @ under + minus @ over + bias - slack,
-                plus @ over + minus @ under + bias + slack,
-            )
+        case Affine(maps, bias):
+            slack = rounding(node.op.terms) * magnitude(network, region, bounds, node.name)
+            low, high = bias - slack, bias + slack
+            for part, sizes, name in zip(maps, node.op.magnitudes, node.reads, strict=True):
+                if name == network.input:
+                    under, over = _over_region(region, part)
+                else:
+                    middle = (bounds.lower[name] + bounds.upper[name]) / 2
+                    radius = (bounds.upper[name] - bounds.lower[name]) / 2
+                    center, spread = part.apply(middle[None])[0], sizes.apply(radius[None])[0]
+                    under, over = center - spread, center + spread
+                low, high = low + under, high + over
+            return low, high
         case Relu():
             before = node.reads[0]
             return np.maximum(bounds.lower[before], 0.0), np.maximum(bounds.upper[before], 0.0)
+
+
+def _over_region(
+    region: Region, part: LinearMap
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """The extremes of a map of the inputs, some rows at a time."""
+    rows, columns = part.shape
+    step = max(_AT_ONCE // max(columns, 1), 1)
+    low, high = np.empty(rows), np.empty(rows)
+    matrix = part.toarray() if rows <= step else part.tocsr()
+    for first in range(0, rows, step):
+        chosen = matrix[first : first + step]
+        some = chosen if isinstance(chosen, np.ndarray) else chosen.toarray()
+        both = region.support(np.vstack([some, -some]))
+        low[first : first + step] = -both[len(some) :]
+        high[first : first + step] = both[: len(some)]
+    return low, high

@@ -118,8 +118,10 @@ def magnitude(
     """For each neuron of an affine node, the sum of the magnitudes of its terms, at most."""
     node = network[name]
     assert isinstance(node.op, Affine)  # noqa: S101  # callers have matched it
-    before = reach(network, region, bounds, node.reads[0])
-    return np.abs(node.op.weight) @ before + np.abs(node.op.bias)
+    total = np.abs(node.op.bias)
+    for part, name in zip(node.op.magnitudes, node.reads, strict=True):
+        total = total + part.apply(reach(network, region, bounds, name)[None])[0]
+    return total
 
 
 def _check_order(name: str, low: np.ndarray, high: np.ndarray) -> None:

@@ -28,6 +28,8 @@ from dualbound.cli.reproduce import reproduce
 from dualbound.cli.solvers import solvers
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
 from dualbound.cli.study import study
+from dualbound.cli.verify import verify
+from dualbound.cli.vnncomp import vnncomp
 from dualbound.errors import DualboundError, SolverFailed, SoundnessError
 
 _BROKEN = (SoundnessError, SolverFailed)
@@ -87,7 +89,14 @@ def dualbound(
 
 for command, lines in (
     (demo, ["dualbound demo"]),
-    (info, ["dualbound info dnn2", "dualbound info model.onnx --json"]),
+    (
+        info,
+        [
+            "dualbound info dnn2",
+            "dualbound info model.onnx --check",
+            "dualbound info model.onnx --json",
+        ],
+    ),
     (
         classify,
         [
@@ -120,6 +129,17 @@ for command, lines in (
         ],
     ),
     (
+        verify,
+        [
+            "dualbound verify dnn1 sample:0 --eps 0.01",
+            "dualbound verify dnn1 sample:0 --eps 0.05 --save-image counterexample.png",
+            "dualbound verify dnn1 sample:0 --eps 0.3 --norm l2 --time-limit 60 --json",
+            "dualbound verify dnn1 sample:8 --eps 0.01 --label 5",
+            "dualbound verify dnn1 sample:0 --eps 0.05 -t 2 --margin 0.1",
+            "dualbound verify model.onnx --property prop_1.vnnlib --witness found.npy",
+        ],
+    ),
+    (
         bounds,
         [
             "dualbound bounds dnn1",
@@ -144,6 +164,14 @@ for command, lines in (
             "dualbound perfect dnn1 --label 8 --save-image perfect8.png",
             "dualbound perfect dnn1 sample:0 --radius 5 --label 2",
             "dualbound perfect dnn1 --label 8 --loss squared --time-limit 60 --json",
+        ],
+    ),
+    (
+        vnncomp,
+        [
+            "dualbound vnncomp benchmarks/acasxu",
+            "dualbound vnncomp benchmarks/acasxu --only prop_2 --timeout 20 --out quick.csv",
+            "dualbound vnncomp --instance net.onnx prop.vnnlib --timeout 60 --out answer.txt",
         ],
     ),
     (report, ["dualbound report demo", "dualbound report demo --out demo.html"]),

@@ -136,7 +136,7 @@ class _LayerClock:
         deep = [
             node
             for node in network.nodes
-            if isinstance(node.op, Affine) and node.reads[0] != network.input
+            if isinstance(node.op, Affine) and node.reads != (network.input,)
         ]
         self.expected = len(deep) * {"lp": 1, "milp": 2, "exact": 1}.get(method, 0)
         self.finished = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dualbound.queries import Answer, Status
+from dualbound.queries import Answer, Outcome, Status
 
 ANSWERED = 0
 INFEASIBLE = 1
+VIOLATED = 1
 BAD_INPUT = 2
 OPEN = 3
 INTERNAL = 70
@@ -18,6 +19,8 @@ OF_STATUS = {
     Status.FEASIBLE: OPEN,
     Status.UNKNOWN: OPEN,
 }
+
+OF_OUTCOME = {Outcome.HOLDS: ANSWERED, Outcome.VIOLATED: VIOLATED, Outcome.UNKNOWN: OPEN}
 
 
 def of(answer: Answer) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from dualbound.search import Progress
+from dualbound.search.bab import Decision
 
 
 @contextmanager
@@ -24,6 +26,17 @@ def watching(first: str) -> Iterator[Callable[[Progress], None] | None]:
     """
     with status_line(first) as show:
         yield None if show is None else lambda now: show(progress_text(now))
+
+
+@contextmanager
+def deciding(first: str) -> Iterator[Callable[[Decision], None] | None]:
+    """A callback for `dualbound.verify`; None where standard error is no terminal.
+
+    Args:
+        first: shown until the query says what it does.
+    """
+    with status_line(first) as show:
+        yield None if show is None else lambda now: show(decision_text(now))
 
 
 @contextmanager
@@ -52,6 +65,22 @@ def progress_text(now: Progress) -> Text:
         text.append("  gap ", "dim").append(f"{now.gap:.1%}".replace("%", " %"))
     if now.nodes:
         text.append(f"  {now.nodes:,} nodes", "dim")
+    return text
+
+
+def decision_text(now: Decision) -> Text:
+    """One line: phase, bound, open nodes.
+
+    >>> from dualbound.limits import Clock
+    >>> now = Decision(lambda x: False, Clock(), bound=0.5, nodes=1200, open=12, phase="search")
+    >>> print(decision_text(now))
+    search  bound 0.5000  12 of 1,200 nodes open
+    """
+    text = Text().append(f"{now.phase:<6}", "bold")
+    bound = "none yet" if now.bound == math.inf else f"{now.bound:.4f}"
+    text.append("  bound ", "dim").append(bound, "green")
+    if now.nodes:
+        text.append(f"  {now.open:,} of {now.nodes:,} nodes open", "dim")
     return text
 
 

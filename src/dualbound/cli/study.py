@@ -23,7 +23,7 @@ from dualbound.files import write_whole
 from dualbound.report.words import counted
 from dualbound.studies import Specification, Study
 from dualbound.studies.executors import KINDS
-from dualbound.studies.row import FAILED, SETTLED
+from dualbound.studies.row import CERTIFIED, FAILED, REFUTED, SETTLED
 from dualbound.studies.specification import FILE
 from dualbound.studies.tables import BY, FORMATS, OF, grouped, select, written
 
@@ -276,7 +276,13 @@ def _say_status(found: Study) -> None:
     settled = sum(counts.get(name, 0) for name in SETTLED)
     head = Text.assemble((found.title, "bold"), f": {done} of {done + open_} answered")
     rows = [("proved", str(settled))]
-    for name, word in (("feasible", "gap open"), ("unknown", "no witness"), (FAILED, "failed")):
+    for name, word in (
+        (CERTIFIED, "certified"),
+        (REFUTED, "refuted"),
+        ("feasible", "gap open"),
+        ("unknown", "no witness"),
+        (FAILED, "failed"),
+    ):
         if counts.get(name):
             rows.append((word, str(counts[name])))
     if open_:

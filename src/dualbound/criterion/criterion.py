@@ -46,7 +46,10 @@ class Criterion(ABC):
         """Whether a classifier with these outputs says, strictly, what the criterion wants."""
 
     def slack(self, outputs: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b"]:
-        """The smallest ``A·o - b``, of the best alternative: at least 0 where it is reached."""
+        """The smallest ``A·o - b``, of the best alternative: at least 0 where it is reached.
+
+        It is infinite where an alternative has no rows: nothing is asked there.
+        """
         return np.asarray(self._slacks(outputs).max(axis=0))
 
     def closest(self, outputs: Float[np.ndarray, " m"]) -> Criterion:
@@ -66,4 +69,6 @@ class Criterion(ABC):
 
     def _slacks(self, outputs: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "a *b"]:
         rows = [one.rows(outputs.shape[-1]) for one in self.alternatives(outputs.shape[-1])]
-        return np.stack([np.asarray((outputs @ a.T - b).min(axis=-1)) for a, b in rows])
+        return np.stack(
+            [np.asarray((outputs @ a.T - b).min(axis=-1, initial=np.inf)) for a, b in rows]
+        )

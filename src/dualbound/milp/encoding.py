@@ -113,8 +113,14 @@ def encode(
         match node.op:
             case Input():
                 value = Expression(inputs.transform, inputs.offset)
-            case Affine(weight, bias):
-                value = encoding.values[node.reads[0]].mapped(weight, bias)
+            case Affine(maps, bias):
+                value = Expression.total(
+                    [
+                        encoding.values[name].mapped(part, np.zeros(node.size))
+                        for part, name in zip(maps, node.reads, strict=True)
+                    ],
+                    bias,
+                )
             case Relu():
                 pre = node.reads[0]
                 if pre not in bounds.lower:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 from dualbound.milp.program import ProgramBuilder
+from dualbound.network.linear import Dense, LinearMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +37,24 @@ class Expression:
         values = (np.ones(len(real)), (real, columns[real]))
         return cls(sp.csr_array(values, shape=shape), np.zeros(len(columns)))
 
-    def mapped(self, weight: Float[np.ndarray, "m k"], bias: Float[np.ndarray, " m"]) -> Expression:
+    @classmethod
+    def total(cls, parts: Sequence[Expression], bias: Float[np.ndarray, " k"]) -> Expression:
+        """``sum of parts + bias``."""
+        [first, *others] = parts
+        matrix, constant = first.coefficients, first.constant + bias
+        for one in others:
+            width = max(matrix.shape[1], one.coefficients.shape[1])
+            matrix = _widened(matrix, width) + _widened(one.coefficients, width)
+            constant = constant + one.constant
+        return cls(sp.csr_array(matrix), constant)
+
+    def mapped(
+        self, weight: LinearMap | Float[np.ndarray, "m k"], bias: Float[np.ndarray, " m"]
+    ) -> Expression:
         """``weight · self + bias``."""
-        product = sp.csr_array(weight) @ self.coefficients
-        return Expression(sp.csr_array(product), weight @ self.constant + bias)
+        part = weight if isinstance(weight, LinearMap) else Dense(weight)
+        product = part.tocsr() @ self.coefficients
+        return Expression(sp.csr_array(product), part.apply(self.constant[None])[0] + bias)
 
     def row(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Column indices and coefficients of one entry."""
@@ -70,3 +86,9 @@ class Expression:
             indices.append(columns)
             values.append(coefficients)
         builder.rows(names, indices, values, lower=bound - self.constant)
+
+
+def _widened(matrix: sp.csr_array, columns: int) -> sp.csr_array:
+    """The matrix with columns of zeros after it."""
+    parts = (matrix.data, matrix.indices, matrix.indptr)
+    return sp.csr_array(parts, shape=(matrix.shape[0], columns))

@@ -112,10 +112,13 @@ def in_units(network: Network, units: Units) -> Network:
     nodes: list[Node] = []
     for node in network.nodes:
         match node.op:
-            case Affine(weight, bias):
-                own, read = units[node.name], units[node.reads[0]]
-                op = Affine(weight * read / own[:, None], bias / own)
-                nodes.append(replace(node, op=op))
+            case Affine(maps, bias):
+                own = units[node.name]
+                parts = tuple(
+                    part.rescaled(1 / own, units[name])
+                    for part, name in zip(maps, node.reads, strict=True)
+                )
+                nodes.append(replace(node, op=Affine(parts, bias / own)))
             case _:
                 nodes.append(node)
     return Network(tuple(nodes), network.input_shape, network.output)

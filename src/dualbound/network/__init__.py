@@ -1,5 +1,6 @@
-"""Networks: the graph, its readers and writer, its torch twin, and the replay of the file."""
+"""Networks: the graph, its readers and writer, its torch twin, the replay of the file, and a check."""
 
+from dualbound.network.checking import Check, check
 from dualbound.network.graph import (
     Affine,
     Input,
@@ -14,6 +15,7 @@ from dualbound.network.graph import (
     slopes,
 )
 from dualbound.network.loading import load
+from dualbound.network.nnet_reader import read_nnet
 from dualbound.network.onnx_reader import read_onnx
 from dualbound.network.onnx_writer import write_onnx
 from dualbound.network.replay import Replay, Replayer, replay
@@ -22,6 +24,7 @@ from dualbound.network.torch_twin import twin
 
 __all__ = [
     "Affine",
+    "Check",
     "Input",
     "Network",
     "Node",
@@ -31,9 +34,11 @@ __all__ = [
     "Replay",
     "Replayer",
     "Source",
+    "check",
     "load",
     "maps_on_pattern",
     "pattern_at",
+    "read_nnet",
     "read_onnx",
     "read_torch",
     "replay",

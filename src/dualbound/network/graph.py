@@ -1,8 +1,8 @@
 """The network: an immutable directed acyclic graph of named nodes, evaluated in float64.
 
 Every node's value is a *flat* vector; reshape and flatten change no number and no order, so they
-vanish when a file is read. What is left are affine maps and rectifiers, and no affine node reads
-another: two in a row are one map.
+vanish when a file is read. What is left are affine maps, of one node's value or the sum of
+several, and rectifiers; affine maps in a row are folded into one where that is no larger.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from dualbound.errors import InvalidInput, InvalidModel
+from dualbound.network.linear import LinearMap, composed, linear_map
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,50 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Affine:
-    """``W v + b``, with ``W[j, i]`` from column i of the value read to row j of this one."""
+    """``sum of W_k v_k + b`` over the values read, ``W[j, i]`` from column i of one to row j here.
 
-    weight: Float[np.ndarray, "m n"]
+    Args:
+        maps: one for each value read, in their order; a matrix or a map stands for a single one.
+        bias: ``(m,)``.
+    """
+
+    maps: tuple[LinearMap, ...]
     bias: Float[np.ndarray, " m"]
+
+    def __init__(
+        self,
+        maps: Float[np.ndarray, "m n"] | LinearMap | tuple[LinearMap, ...],
+        bias: Float[np.ndarray, " m"],
+    ) -> None:
+        if isinstance(maps, np.ndarray):
+            maps = linear_map(maps)
+        object.__setattr__(self, "maps", (maps,) if isinstance(maps, LinearMap) else maps)
+        object.__setattr__(self, "bias", bias)
+
+    @cached_property
+    def weight(self) -> Float[np.ndarray, "m n"]:
+        """The dense matrix of a map of a single value.
+
+        Raises:
+            ValueError: it reads several, or the matrix is too large.
+        """
+        [only] = self.maps
+        return only.toarray()
+
+    @cached_property
+    def magnitudes(self) -> tuple[LinearMap, ...]:
+        """The maps with the magnitudes of their entries."""
+        return tuple(one.magnitude() for one in self.maps)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it is made of."""
+        return sum(one.parameters for one in self.maps) + self.bias.size
+
+    @property
+    def terms(self) -> int:
+        """How many products a value is the sum of, at most."""
+        return sum(one.shape[1] for one in self.maps)
 
 
 @dataclass(frozen=True)
@@ -39,7 +81,10 @@ class Relu:
     """``max(v, 0)``, coordinate by coordinate; the value read is its pre-activation."""
 
 
-Op = Input | Affine | Relu
+Elementwise = Relu
+"""What is done to every number of one value."""
+
+Op = Input | Affine | Elementwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +128,8 @@ class Source:
 class Network:
     """A trained network as a graph in topological order, ending in logits.
 
-    Affine maps in a row are folded into one, and nodes that the output does not depend on are
-    dropped.
+    Affine maps in a row are folded into one where that is no larger, and nodes that the output does
+    not depend on are dropped.
 
     Attributes:
         nodes: the first is the `Input`; each reads only earlier ones.
@@ -230,8 +275,11 @@ class Network:
             match node.op:
                 case Input():
                     found[node.name] = np.asarray(x, dtype=float)
-                case Affine(weight, bias):
-                    found[node.name] = found[node.reads[0]] @ weight.T + bias
+                case Affine(maps, bias):
+                    parts = [
+                        one.apply(found[name]) for one, name in zip(maps, node.reads, strict=True)
+                    ]
+                    found[node.name] = sum(parts[1:], start=parts[0]) + bias
                 case Relu():
                     found[node.name] = np.maximum(found[node.reads[0]], 0.0)
         return found
@@ -257,22 +305,44 @@ class Network:
 
 
 def _folded(nodes: tuple[Node, ...], output: str) -> tuple[Node, ...]:
-    """Every affine node folded into the affine nodes that read it, without what nobody reads.
+    """Affine nodes folded into those that read them, without what nobody reads.
 
     Folding multiplies weights in float64. It never changes the function, only its rounding.
     """
     folded: dict[str, Node] = {}
     for node in nodes:
-        if isinstance(node.op, Affine):
-            before = folded[node.reads[0]]
-            if isinstance(before.op, Affine):
-                with np.errstate(over="ignore", invalid="ignore"):
-                    weight = node.op.weight @ before.op.weight
-                    bias = node.op.weight @ before.op.bias + node.op.bias
-                node = replace(node, op=Affine(weight, bias), reads=before.reads)
-                _check_sizes(node, [before.op.weight.shape[1]])
-        folded[node.name] = node
+        folded[node.name] = _fold(node, folded) if isinstance(node.op, Affine) else node
     return _ancestors(tuple(folded.values()), output)
+
+
+def _fold(node: Node, before: dict[str, Node]) -> Node:
+    """An affine node that reads through the affine nodes before it."""
+    assert isinstance(node.op, Affine)  # noqa: S101  # the caller has matched it
+    parts: list[tuple[str, LinearMap]] = []
+    bias = node.op.bias
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name, outer in zip(node.reads, node.op.maps, strict=True):
+            inner = before[name].op
+            products: list[LinearMap | None] = [None]
+            if isinstance(inner, Affine):
+                products = [composed(outer, one) for one in inner.maps]
+            if isinstance(inner, Affine) and all(product is not None for product in products):
+                parts += zip(before[name].reads, products, strict=True)  # type: ignore[arg-type]
+                bias = outer.apply(inner.bias[None])[0] + bias
+            else:
+                parts.append((name, outer))
+        if [name for name, _ in parts] == list(node.reads):
+            return node
+        merged: dict[str, LinearMap] = {}
+        for name, one in parts:
+            merged[name] = (
+                linear_map(sp.csr_array(merged[name].tocsr() + one.tocsr()))
+                if name in merged
+                else one
+            )
+    node = replace(node, op=Affine(tuple(merged.values()), bias), reads=tuple(merged))
+    _check_sizes(node, [before[name].size for name in node.reads])
+    return node
 
 
 def _ancestors(nodes: tuple[Node, ...], name: str) -> tuple[Node, ...]:
@@ -288,14 +358,12 @@ def _check_sizes(node: Node, read: list[int]) -> None:
     match node.op:
         case Input():
             fits = not read
-        case Affine(weight, bias):
-            if not (np.all(np.isfinite(weight)) and np.all(np.isfinite(bias))):
+        case Affine(maps, bias):
+            if not (all(one.is_finite() for one in maps) and np.all(np.isfinite(bias))):
                 raise InvalidModel(f"Node {node.name!r} has weights that are not finite.")
-            fits = (
-                len(read) == 1
-                and weight.shape == (node.size, read[0])
-                and bias.shape == (node.size,)
-            )
+            shapes = [one.shape for one in maps]
+            fits = shapes == [(node.size, size) for size in read] and bias.shape == (node.size,)
+            fits = fits and bool(read)
         case Relu():
             fits = read == [node.size]
     if not fits:
@@ -333,14 +401,23 @@ def pulled_back(
         if here is None:
             continue
         match node.op:
-            case Affine(weight, _):
-                passed = here @ weight
+            case Affine(maps, _):
+                passed = [one.pull_back(here) for one in maps]
             case Relu():
-                passed = here * (values[node.reads[0]] > 0)
-        before = node.reads[0]
-        carried[before] = carried[before] + passed if before in carried else passed
+                passed = [here * (values[node.reads[0]] > 0)]
+        add_to(carried, node.reads, passed)
     none = np.zeros(values[network.input].shape)  # of an output that no input reaches
     return carried.get(network.input, none)
+
+
+def add_to(
+    carried: dict[str, Float[np.ndarray, "k _"]],
+    names: Iterable[str],
+    passed: Iterable[Float[np.ndarray, "k _"]],
+) -> None:
+    """Add what is passed back to each of these nodes to what is carried there already."""
+    for name, here in zip(names, passed, strict=True):
+        carried[name] = carried[name] + here if name in carried else here
 
 
 Pattern = dict[str, Bool[np.ndarray, " k"]]
@@ -382,13 +459,14 @@ def maps_on_pattern(
         match node.op:
             case Input():
                 maps[node.name] = (np.eye(node.size), np.zeros(node.size))
-            case Affine(weight, bias):
-                before, constant = maps[node.reads[0]]
-                identity = node.reads[0] == network.input
-                maps[node.name] = (
-                    weight if identity else weight @ before,
-                    weight @ constant + bias,
-                )
+            case Affine(parts, bias):
+                weights, total = [], bias
+                for one, name in zip(parts, node.reads, strict=True):
+                    before, constant = maps[name]
+                    first = name == network.input
+                    weights.append(one.toarray() if first else one.apply(before.T).T)
+                    total = one.apply(constant[None])[0] + total
+                maps[node.name] = (sum(weights[1:], start=weights[0]), total)
             case Relu():
                 before, constant = maps[node.reads[0]]
                 active = pattern[node.name]

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.network.graph import Network
+from dualbound.network.nnet_reader import read_nnet
 from dualbound.network.onnx_reader import read_onnx
 
 if TYPE_CHECKING:
     import torch
 
+_READERS = {".onnx": read_onnx, ".nnet": read_nnet}
+_EXPECTED = "an .onnx or .nnet file, or one of these as .gz"
 _OTHER_FORMATS = {
     ".pt": "Build the module in Python, load its weights, and pass the module itself.",
     ".pth": "Build the module in Python, load its weights, and pass the module itself.",
@@ -34,8 +37,8 @@ def load(
     """Take a trained network from wherever it is.
 
     Args:
-        model: the path of a ``.onnx`` or ``.onnx.gz`` file, a ``torch.nn.Module``, or a network,
-            which is returned as it is.
+        model: the path of an ``.onnx`` or ``.nnet`` file, which may be compressed (``.gz``), a
+            ``torch.nn.Module``, or a network, which is returned as it is.
         input_shape: of one input of a torch module, without the batch axis. A plain
             ``Sequential`` that starts with a linear layer needs none.
 
@@ -43,7 +46,7 @@ def load(
         The network in evaluation form, ending in logits.
 
     Raises:
-        InvalidModel: no such file, or not an ONNX file, or a damaged one.
+        InvalidModel: no such file, or not one of these formats, or a damaged one.
         InvalidInput: neither a path nor a module nor a network, or an input shape that is
             missing or not wanted.
         UnsupportedOperator: the model uses an operator that cannot be represented.
@@ -73,13 +76,14 @@ def _load_torch(model: torch.nn.Module, input_shape: tuple[int, ...] | None) -> 
 
 def _load_file(path: Path) -> Network:
     if path.is_dir():
-        raise InvalidModel(f"{path} is a folder; expected an .onnx or .onnx.gz file.")
+        raise InvalidModel(f"{path} is a folder; expected {_EXPECTED}.")
     if not path.exists():
-        raise InvalidModel(f"There is no file {path}; expected an .onnx or .onnx.gz file.")
-    if not path.name.lower().endswith((".onnx", ".onnx.gz")):
+        raise InvalidModel(f"There is no file {path}; expected {_EXPECTED}.")
+    reader = _READERS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+    if reader is None:
         advice = _OTHER_FORMATS.get(path.suffix.lower(), "Export the model to ONNX.")
-        raise InvalidModel(f"{path} does not end in .onnx or .onnx.gz. {advice}")
-    return read_onnx(_contents(path), path)
+        raise InvalidModel(f"{path} does not end in .onnx or .nnet. {advice}")
+    return reader(_contents(path), path)
 
 
 def _contents(path: Path) -> bytes:

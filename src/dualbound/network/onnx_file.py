@@ -93,6 +93,7 @@ def _open(model: bytes, path: Path | None) -> OnnxFile:
         model = proto.SerializeToString(deterministic=True)
         notes = ("Weights in an external data file were moved into the model.",)
     _check(proto)
+    _name_default_domain(proto)
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto)
     fed = _only_input(proto.graph)
@@ -163,6 +164,13 @@ def _check(proto: onnx.ModelProto) -> None:
         onnx.checker.check_model(_with_output_shapes(proto))
     except Exception as error:
         raise InvalidModel(f"onnx refuses the model: {first_line(error)} {_AGAIN}") from error
+
+
+def _name_default_domain(proto: onnx.ModelProto) -> None:
+    """Call the default domain by its empty name, as the nodes do."""
+    for entry in proto.opset_import:
+        if entry.domain == "ai.onnx":
+            entry.domain = ""
 
 
 def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,37 +1,71 @@
-"""The affine ONNX operators, one small function each, in a registry.
+"""The registry of ONNX operators, and those of linear algebra and of shapes.
 
-Each reads its operands, at least one of them variable, and gives the variable tensor that it
-makes. Semantics: https://onnx.ai/onnx/operators/, all versions from operator set 7 on.
+Each is a small function that reads its operands, at least one of them variable, and gives the
+variable tensor (or tensors) that it makes. Semantics: https://onnx.ai/onnx/operators/, all versions
+from operator set 7 on.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnx
+from scipy import sparse
 
+from dualbound.network.graph import Elementwise, Relu
 from dualbound.network.onnx_file import FLOATS
 from dualbound.network.tensors import (
     NotAffine,
     Operand,
+    Variable,
     add,
     matmul,
     reshape,
     scale,
+    subtract,
     transpose,
 )
 
 
+class Graph(ABC):
+    """The network under construction, as far as an operator adds to it."""
+
+    @abstractmethod
+    def as_node(self, x: Variable) -> Variable:
+        """The tensor as the value of a node, made if it is none yet."""
+
+    @abstractmethod
+    def applied(self, op: Elementwise, x: Variable) -> Variable:
+        """A nonlinearity applied to every entry."""
+
+
 @dataclass(frozen=True, eq=False)
 class Call:
-    """An operator applied: its operands (None where left out), its attributes, its version."""
+    """An operator applied.
+
+    Attributes:
+        operands: what it reads, None where left out.
+        attributes: by name.
+        node: the ONNX node.
+        opsets: versions of the operator sets.
+        graph: takes the nodes that it needs.
+    """
 
     operands: tuple[Operand | None, ...]
     attributes: Mapping[str, Any]
-    opset: int
+    node: onnx.NodeProto
+    opsets: Mapping[str, int]
+    graph: Graph
+
+    @property
+    def opset(self) -> int:
+        """The version of the operator's own set."""
+        return self.opsets.get(self.node.domain, 1)
 
     def __getitem__(self, position: int) -> Operand:
         operand = self.get(position)
@@ -42,6 +76,37 @@ class Call:
     def get(self, position: int) -> Operand | None:
         """The operand there, None where it is left out."""
         return self.operands[position] if position < len(self.operands) else None
+
+    def variable(self, position: int) -> Variable:
+        """The operand there, which must depend on the network's input."""
+        operand = self[position]
+        if isinstance(operand, Variable):
+            return operand
+        raise NotAffine(f"its input {position} is a constant, another one is not")
+
+    def constant_or_none(self, position: int) -> np.ndarray | None:
+        """The constant operand there, None where it is left out."""
+        return None if self.get(position) is None else self.constant(position)
+
+    def rectified(self, x: Operand) -> Operand:
+        """``max(x, 0)``."""
+        if isinstance(x, np.ndarray):
+            return np.maximum(x, 0.0)
+        return self.graph.applied(Relu(), x)
+
+    def reduced(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The axes that a reduction runs over, and the shape that is left."""
+        new = 13 if self.node.op_type == "ReduceSum" else 18
+        if self.opset >= new:
+            given = () if self.get(1) is None else self.integers(1)
+            if not given and self.attributes.get("noop_with_empty_axes"):
+                return (), shape
+        else:
+            given = tuple(self.attributes.get("axes", ()))
+        axes = distinct(given, len(shape)) if given else tuple(range(len(shape)))
+        if self.attributes.get("keepdims", 1):
+            return axes, tuple(1 if k in axes else size for k, size in enumerate(shape))
+        return axes, tuple(size for k, size in enumerate(shape) if k not in axes)
 
     def constant(self, position: int) -> np.ndarray:
         """The operand there, which must not depend on the network's input."""
@@ -62,20 +127,28 @@ class Call:
         return value
 
 
-Affine = Callable[[Call], Operand]
+Function = Callable[[Call], Operand | tuple[Operand, ...]]
 
-OPERATORS: dict[tuple[str, str], Affine] = {}
+OPERATORS: dict[tuple[str, str], Function] = {}
 """By domain and operator type; the default domain is the empty one."""
 
 
-def operator(name: str, domain: str = "") -> Callable[[Affine], Affine]:
+def operator(name: str, domain: str = "") -> Callable[[Function], Function]:
     """Enter a function into the registry."""
 
-    def enter(function: Affine) -> Affine:
+    def enter(function: Function) -> Function:
         OPERATORS[domain, name] = function
         return function
 
     return enter
+
+
+@operator("Sum")
+def _sum(call: Call) -> Operand:
+    total = call[0]
+    for k in range(1, len(call.operands)):
+        total = add(total, call[k])
+    return total
 
 
 @operator("Add")
@@ -85,7 +158,7 @@ def _add(call: Call) -> Operand:
 
 @operator("Sub")
 def _sub(call: Call) -> Operand:
-    return add(call[0], scale(call[1], np.array(-1.0)))
+    return subtract(call[0], call[1])
 
 
 @operator("Neg")
@@ -135,6 +208,28 @@ def _gemm(call: Call) -> Operand:
     return total
 
 
+@operator("ReduceSum")
+def _reduce_sum(call: Call) -> Operand:
+    return summed(call.variable(0), *call.reduced(call[0].shape))
+
+
+@operator("ReduceMean")
+def _reduce_mean(call: Call) -> Operand:
+    x = call.variable(0)
+    axes, shape = call.reduced(x.shape)
+    count = math.prod(x.shape[axis] for axis in axes)
+    return scale(summed(x, axes, shape), np.array(1.0 / count))
+
+
+def summed(x: Variable, axes: tuple[int, ...], shape: tuple[int, ...]) -> Variable:
+    """The sum along some axes, in the shape that is left."""
+    kept = tuple(1 if k in axes else size for k, size in enumerate(x.shape))
+    made = np.arange(math.prod(kept)).reshape(kept)
+    rows = np.broadcast_to(made, x.shape).reshape(-1)
+    entries = (np.ones(x.size), (rows, np.arange(x.size)))
+    return x.under(sparse.csr_array(entries, shape=(made.size, x.size)), shape)
+
+
 @operator("Identity")
 def _identity(call: Call) -> Operand:
     return call[0]
@@ -150,6 +245,14 @@ def _dropout(call: Call) -> Operand:
 @operator("Cast")
 def _cast(call: Call) -> Operand:
     if call.attributes["to"] not in FLOATS:
+        raise NotAffine("it casts to a type that is not floating-point")
+    return call[0]
+
+
+@operator("CastLike")
+def _cast_like(call: Call) -> Operand:
+    like = call[1]
+    if isinstance(like, np.ndarray) and like.dtype.kind in "biuSUO":
         raise NotAffine("it casts to a type that is not floating-point")
     return call[0]
 
@@ -209,9 +312,14 @@ def _axes(call: Call, rank: int) -> tuple[int, ...] | None:
         given = None if call.get(1) is None else call.integers(1)
     if given is None:
         return None
+    return distinct(given, rank)
+
+
+def distinct(given: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Axes counted from 0, each once."""
     if any(not -rank <= axis < rank for axis in given):
         raise ValueError(f"axes {tuple(given)} do not exist in {rank} axes")
-    axes = tuple(axis % rank for axis in given)
+    axes = tuple(int(axis) % rank for axis in given)
     if len(set(axes)) < len(axes):
         raise ValueError(f"axes {tuple(given)} are named twice")
     return axes

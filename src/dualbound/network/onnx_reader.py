@@ -11,27 +11,35 @@ import onnx
 from onnx import numpy_helper
 
 from dualbound.errors import InvalidModel, ModelError, UnsupportedOperator
-from dualbound.network.graph import Affine, Input, Network, Node, Relu, Source
+from dualbound.network import onnx_moves, onnx_pieces, onnx_windows  # noqa: F401  # they register
+from dualbound.network.graph import Affine, Elementwise, Input, Network, Node, Source
+from dualbound.network.linear import Sparse, linear_map
 from dualbound.network.onnx_constants import evaluate_constant, is_deterministic
 from dualbound.network.onnx_file import OnnxFile, first_line, open_onnx
-from dualbound.network.onnx_operators import OPERATORS, Call, is_over_all_classes
-from dualbound.network.tensors import NotAffine, Operand, Variable, check_entries, variable
+from dualbound.network.onnx_operators import OPERATORS, Call, Graph, is_over_all_classes
+from dualbound.network.tensors import NotAffine, Operand, Variable, variable
 
 _SMOOTH = {
     *("Sigmoid", "Tanh", "Softplus", "Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish"),
-    *("Erf", "Exp", "Log", "Sqrt", "Pow", "Sin", "Cos", "Atan", "Softmax", "LogSoftmax"),
+    *("Erf", "Exp", "Log", "Sqrt", "Pow", "Sin", "Cos", "Atan", "Softmax", "LogSoftmax", "HardSwish"),
 }
 _SHAPE_ONLY = {"Shape", "Size"}
-_SUPPORTED = ", ".join(sorted({name for _, name in OPERATORS} | {"Relu"}))
+_MAY_BE_INFINITE = {"Clip"}
+_KEEPS_CONVOLUTIONS = {
+    *("Add", "Sub", "Sum", "Neg", "Mul", "Div", "BatchNormalization", "Relu"),
+    *("Identity", "Cast", "CastLike", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze"),
+}
+_SUPPORTED = ", ".join(sorted({name for _, name in OPERATORS}))
 
 
 def read_onnx(model: bytes, path: Path | None = None) -> Network:
-    """Read a dense network from the bytes of an ONNX file.
+    """Read a network from the bytes of an ONNX file.
 
     The batch axis (the first of several, if it is dynamic or 1) becomes 1 and is dropped. Shapes
     are static then, so shape arithmetic and everything else without the input in it is evaluated.
-    Affine operators are composed; what stands between two rectifiers becomes one affine node. A
-    softmax at the end is left out, which changes no order of the classes, and noted.
+    Affine operators are composed; what stands between two rectifiers becomes one affine node. Other
+    piecewise-linear operators are written with rectifiers. A softmax at the end is left out, which
+    changes no order of the classes, and noted.
 
     Args:
         model: the file's bytes.
@@ -59,13 +67,15 @@ def read_onnx(model: bytes, path: Path | None = None) -> Network:
         raise type(error)(f"{name}: {error}") from error.__cause__
 
 
-class _Reading:
+class _Reading(Graph):
     """One pass over a file's nodes: tensors by name, and the network's nodes so far."""
 
     def __init__(self, file: OnnxFile) -> None:
         self.file = file
         self.tensors: dict[str, Operand] = {"": np.zeros(0)}
         self.nodes = {file.input: Node(file.input, Input(), (), math.prod(file.shape))}
+        self.made: dict[int, tuple[Variable, str]] = {}
+        self.reading = ""
         self.notes = list(file.notes)
 
     def network(self, path: Path | None) -> Network:
@@ -101,9 +111,11 @@ class _Reading:
                     ) from error
 
     def _read(self, node: onnx.NodeProto) -> None:
-        """Read one ONNX node; its first output becomes a known tensor."""
+        """Read one ONNX node; its outputs become known tensors."""
         try:
-            self.tensors[node.output[0]] = self._value(node)
+            made = self._value(node)
+            values = made if isinstance(made, tuple) else (made,)
+            self.tensors.update(zip(node.output, values, strict=False))
         except NotAffine as finding:
             self._refuse(node, str(finding))
         except ModelError:
@@ -111,7 +123,7 @@ class _Reading:
         except Exception as error:
             raise InvalidModel(f"{_called(node)} cannot be read: {first_line(error)}") from error
 
-    def _value(self, node: onnx.NodeProto) -> Operand:
+    def _value(self, node: onnx.NodeProto) -> Operand | tuple[Operand, ...]:
         operands = [self._operand(node, name) for name in node.input]
         if node.op_type in _SHAPE_ONLY:
             operands = [np.zeros(x.shape) if isinstance(x, Variable) else x for x in operands]
@@ -121,9 +133,8 @@ class _Reading:
                 self._refuse(node, "its result is random or depends on control flow")
             return evaluate_constant(node, constants, self.file.opsets)
         _check_finite(node, operands)
-        call = Call(tuple(operands), _attributes(node), self.file.opsets.get(node.domain, 1))
-        if node.domain == "" and node.op_type == "Relu":
-            return self._relu(node)
+        self.reading = node.output[0]
+        call = Call(tuple(operands), _attributes(node), node, self.file.opsets, self)
         if self.file.softmax is not None and node.output[0] == self.file.softmax.output[0]:
             return self._without_softmax(node, call)
         if (node.domain, node.op_type) not in OPERATORS:
@@ -135,14 +146,12 @@ class _Reading:
             return None
         if name not in self.tensors:
             self._refuse(node, f"it reads {name!r}, an optional output that is not supported")
-        return self.tensors[name]
-
-    def _relu(self, node: onnx.NodeProto) -> Operand:
-        before = self.tensors[node.input[0]]
-        read = self._node(node.input[0])
-        name = node.output[0]
-        self.nodes[name] = Node(name, Relu(), (read,), self.nodes[read].size)
-        return variable(name, before.shape)
+        x = self.tensors[name]
+        if isinstance(x, Variable) and x.is_convolved:
+            # What else is done to a convolution is done to its value, so that it remains one.
+            if node.op_type not in _KEEPS_CONVOLUTIONS or id(x) in self.made:
+                x = self.tensors[name] = self.as_node(x)
+        return x
 
     def _without_softmax(self, node: onnx.NodeProto, call: Call) -> Operand:
         logits = call[0]
@@ -158,16 +167,54 @@ class _Reading:
         tensor = self.tensors[name]
         if isinstance(tensor, np.ndarray):
             raise InvalidModel(f"the output {name!r} does not depend on the input.")
-        if tensor.is_identity():
-            return tensor.reads
-        if name not in self.nodes:
-            try:
-                check_entries(math.prod(tensor.matrix.shape))
-            except ValueError as error:
-                raise InvalidModel(f"the affine map to {name!r} is too large: {error}.") from error
-            op = Affine(tensor.matrix.toarray(), tensor.bias)
-            self.nodes[name] = Node(name, op, (tensor.reads,), tensor.size)
-        return name
+        if not tensor.size:
+            raise InvalidModel(f"the output {name!r} of shape {tensor.shape} holds no numbers.")
+        try:
+            return self._named(tensor, name)
+        except ValueError as error:
+            raise InvalidModel(f"the output {name!r} is too large: {error}.") from error
+
+    def _named(self, tensor: Variable, name: str) -> str:
+        """The node of a tensor; if one is made, it gets this name, or one like it."""
+        known = tensor.node
+        if known is not None:
+            return known
+        key = id(tensor)
+        if key not in self.made:
+            name = self._unused(name)
+            maps = tuple(
+                linear_map(one.matrix) if isinstance(one, Sparse) else one
+                for one in tensor.maps.values()
+            )
+            self.nodes[name] = Node(
+                name, Affine(maps, tensor.bias), tuple(tensor.maps), tensor.size
+            )
+            self.made[key] = tensor, name
+        return self.made[key][1]
+
+    def _unused(self, name: str) -> str:
+        """The name, made unique among the nodes by a number."""
+        found, count = name, 1
+        while found in self.nodes:
+            count += 1
+            found = f"{name}~{count}"
+        return found
+
+    def as_node(self, x: Variable) -> Variable:
+        """See `Graph.as_node`."""
+        return variable(self._named(x, self._tensor_name(x)), x.shape)
+
+    def applied(self, op: Elementwise, x: Variable) -> Variable:
+        """See `Graph.applied`."""
+        read = self._named(x, self._tensor_name(x))
+        name = self._unused(self.reading)
+        self.nodes[name] = Node(name, op, (read,), x.size)
+        return variable(name, x.shape)
+
+    def _tensor_name(self, x: Variable) -> str:
+        """What the file calls a tensor; of one that it does not know, where it is needed."""
+        known = (name for name, tensor in self.tensors.items() if tensor is x)
+        return next(known, f"{self.reading}~before")
 
     def _refuse(self, node: onnx.NodeProto, why: str) -> NoReturn:
         """Name the operator, the node, and what is supported."""
@@ -189,6 +236,8 @@ def _attributes(node: onnx.NodeProto) -> dict[str, object]:
 
 
 def _check_finite(node: onnx.NodeProto, operands: list[Operand | None]) -> None:
+    if node.op_type in _MAY_BE_INFINITE:
+        return
     for name, operand in zip(node.input, operands, strict=True):
         if isinstance(operand, np.ndarray) and not np.all(np.isfinite(operand.astype(float))):
             raise InvalidModel(

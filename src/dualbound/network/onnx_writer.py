@@ -1,9 +1,10 @@
-"""Networks become ONNX files: a Gemm for every affine map, a Relu for every rectifier."""
+"""Networks become ONNX files: a Gemm or a Conv for every linear map, a Relu for every rectifier."""
 
 from __future__ import annotations
 
 import gzip
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from onnx import helper, numpy_helper
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.files import write_whole
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.linear import Convolution, LinearMap
 
 _OPSET = 17
 _IR_VERSION = 8
@@ -65,7 +67,8 @@ def _model(network: Network, kind: np.dtype[np.floating]) -> onnx.ModelProto:
     taken = {node.name for node in network.nodes}
     entry = network.input
     shape = network.input_shape or (1,)
-    nodes, constants = [], []
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
     if len(shape) > 1:
         entry = _unused("flat", taken)
         nodes.append(helper.make_node("Flatten", [network.input], [entry], entry, axis=1))
@@ -74,13 +77,14 @@ def _model(network: Network, kind: np.dtype[np.floating]) -> onnx.ModelProto:
         match node.op:
             case Input():
                 continue
-            case Affine(weight, bias):
-                names = [_unused(f"{node.name}.{part}", taken) for part in ("weight", "bias")]
-                for name, values in zip(names, (weight, bias), strict=True):
-                    constants.append(numpy_helper.from_array(_rounded(node, values, kind), name))
-                nodes.append(
-                    helper.make_node("Gemm", reads + names, [node.name], node.name, transB=1)
-                )
+            case Affine(maps, bias):
+                writing = _Writing(node, kind, taken, nodes, constants)
+                terms = [
+                    writing.term(one, name, bias if k == 0 else None, len(maps) == 1)
+                    for k, (one, name) in enumerate(zip(maps, reads, strict=True))
+                ]
+                if len(terms) > 1:
+                    nodes.append(helper.make_node("Sum", terms, [node.name], node.name))
             case Relu():
                 nodes.append(helper.make_node("Relu", reads, [node.name], node.name))
     output = network.output
@@ -98,6 +102,73 @@ def _model(network: Network, kind: np.dtype[np.floating]) -> onnx.ModelProto:
     return helper.make_model(
         graph, producer_name="dualbound", opset_imports=opset, ir_version=_IR_VERSION
     )
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """One affine node on its way into a file: where its nodes and constants go."""
+
+    node: Node
+    kind: np.dtype[np.floating]
+    taken: set[str]
+    nodes: list[onnx.NodeProto]
+    constants: list[onnx.TensorProto]
+
+    def term(
+        self, one: LinearMap, read: str, bias: Float[np.ndarray, " m"] | None, alone: bool
+    ) -> str:
+        """Write one map of one value, with the bias if it is given; the tensor that it makes."""
+        name = self.node.name if alone else _unused(f"{self.node.name}.term", self.taken)
+        if isinstance(one, Convolution):
+            self._convolution(one, read, bias, name)
+            return name
+        given = [self._constant("weight", one.toarray())]
+        if bias is not None:
+            given.append(self._constant("bias", bias))
+        self._write("Gemm", [read, *given], name, transB=1)
+        return name
+
+    def _convolution(
+        self, one: Convolution, read: str, bias: Float[np.ndarray, " m"] | None, name: str
+    ) -> None:
+        """The flat value in the shape of an image, convolved, and flat again.
+
+        A bias that is not one number a filter is added after.
+        """
+        shape = self._constant("shape", np.array([-1, one.channels, *one.space]))
+        image = self._between("image")
+        self._write("Reshape", [read, shape], image)
+        before, after = zip(*one.pads, strict=True)
+        settings = {
+            "strides": one.strides,
+            "dilations": one.dilations,
+            "pads": (*before, *after),
+            "group": one.groups,
+        }
+        given = [self._constant("kernel", one.kernel)]
+        each = None if bias is None else bias.reshape(one.filters, -1)
+        if each is not None and np.all(each == each[:, :1]):
+            given.append(self._constant("bias", each[:, 0]))
+            each = None
+        convolved = self._between("convolved")
+        self._write("Conv", [image, *given], convolved, **settings)
+        flat = name if each is None else self._between("flat")
+        self._write("Flatten", [convolved], flat, axis=1)
+        if each is not None:
+            self._write("Add", [flat, self._constant("bias", each.reshape(-1))], name)
+
+    def _between(self, what: str) -> str:
+        return _unused(f"{self.node.name}.{what}", self.taken)
+
+    def _write(self, operator: str, reads: list[str], name: str, **settings: object) -> None:
+        self.nodes.append(helper.make_node(operator, reads, [name], name, **settings))
+
+    def _constant(self, part: str, values: np.ndarray) -> str:
+        name = self._between(part)
+        if values.dtype.kind == "f":
+            values = _rounded(self.node, values, self.kind)
+        self.constants.append(numpy_helper.from_array(values, name))
+        return name
 
 
 def _rounded(

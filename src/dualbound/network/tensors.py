@@ -1,13 +1,15 @@
-"""Tensors while a file is read: constants, and affine functions of one node's flat value.
+"""Tensors while a file is read: constants, and affine functions of some nodes' flat values.
 
-Every linear operator on one variable tensor is a matrix and a bias on its row-major flat vector.
-The matrices stay sparse until a node is made of them, so reshapes, transposes, normalisations and
-batched products compose at little cost, and consecutive affine maps fold by themselves.
+Every linear operator on a variable tensor is a map on its row-major flat vector. The maps stay
+sparse until a node is made of them, so reshapes, transposes, normalisations and batched products
+compose at little cost, and consecutive affine maps fold by themselves. A convolution of a node's
+own value stays one; a number for each channel is multiplied into it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar, final
 
@@ -15,29 +17,26 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-MOST_ENTRIES = 2**27
-"""No tensor and no matrix may hold more numbers than this (1 GiB of float64)."""
+from dualbound.network.linear import Convolution, LinearMap, Sparse, check_entries, product
 
 
 class NotAffine(Exception):
-    """The operation is not an affine function of one node's value; the message says why."""
+    """The operation is not an affine function of what it reads; the message says why."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Variable:
-    """A tensor that depends on the network's input: ``matrix @ value + bias``, row-major.
+    """A tensor that depends on the network's input: a sum of maps of nodes' values, and a bias.
 
     Attributes:
         shape: of the tensor, batch axis included.
-        reads: the node whose flat value it is a function of.
-        matrix: one row per entry of the tensor, one column per entry of that value.
+        maps: by name of a node, the map of its flat value to the row-major flat tensor.
         bias: one number per entry of the tensor.
     """
 
     shape: tuple[int, ...]
-    reads: str
-    matrix: sparse.csr_array
+    maps: Mapping[str, LinearMap]
     bias: Float[np.ndarray, " size"]
 
     @property
@@ -45,16 +44,36 @@ class Variable:
         """How many numbers the tensor holds."""
         return len(self.bias)
 
-    def is_identity(self) -> bool:
-        """Whether the tensor is the node's value itself, perhaps in another shape."""
-        rows, columns = self.matrix.shape
-        return (
-            rows == columns == self.matrix.nnz
-            and not self.bias.any()
-            and bool(np.all(self.matrix.indptr == np.arange(rows + 1)))
-            and bool(np.all(self.matrix.indices == np.arange(rows)))
-            and bool(np.all(self.matrix.data == 1.0))
+    @property
+    def node(self) -> str | None:
+        """The node whose value the tensor is, perhaps in another shape; None if it is no such."""
+        if len(self.maps) != 1 or self.bias.any():
+            return None
+        [(name, one)] = self.maps.items()
+        rows, columns = one.shape
+        if not isinstance(one, Sparse) or not rows == columns == one.entries:
+            return None
+        matrix = one.matrix
+        same = (
+            np.all(matrix.indptr == np.arange(rows + 1))
+            and np.all(matrix.indices == np.arange(rows))
+            and np.all(matrix.data == 1.0)
         )
+        return name if same else None
+
+    @property
+    def is_convolved(self) -> bool:
+        """Whether it is a convolution, or a sum with one in it."""
+        return any(isinstance(one, Convolution) for one in self.maps.values())
+
+    def under(self, matrix: sparse.csr_array, shape: tuple[int, ...]) -> Variable:
+        """``matrix @ flat tensor``, in this shape.
+
+        Raises:
+            ValueError: a product is too large to be held.
+        """
+        maps = {name: Sparse(product(matrix, m.tocsr())) for name, m in self.maps.items()}
+        return Variable(shape, maps, matrix @ self.bias)
 
 
 Operand = Variable | np.ndarray
@@ -63,21 +82,11 @@ Operand = Variable | np.ndarray
 T = TypeVar("T", Variable, np.ndarray, Operand)
 
 
-def check_entries(count: int) -> None:
-    """Refuse a tensor or matrix that no memory would hold.
-
-    Raises:
-        ValueError: more than `MOST_ENTRIES`.
-    """
-    if count > MOST_ENTRIES:
-        raise ValueError(f"it needs {count} numbers; at most {MOST_ENTRIES} are supported")
-
-
 def variable(reads: str, shape: tuple[int, ...]) -> Variable:
     """The value of a node, as a tensor of this shape."""
     size = math.prod(shape)
     check_entries(size)
-    return Variable(shape, reads, sparse.eye_array(size, format="csr"), np.zeros(size))
+    return Variable(shape, {reads: Sparse(sparse.eye_array(size, format="csr"))}, np.zeros(size))
 
 
 def reshape(x: T, shape: tuple[int, ...]) -> T:
@@ -97,7 +106,7 @@ def transpose(x: T, axes: tuple[int, ...]) -> T:
     """The tensor with its axes in this order."""
     if isinstance(x, np.ndarray):
         return x.transpose(axes)
-    return _take(x, _positions(x).transpose(axes))
+    return take(x, positions(x).transpose(axes))
 
 
 def swap_last(x: T) -> T:
@@ -111,7 +120,7 @@ def broadcast(x: Variable, shape: tuple[int, ...]) -> Variable:
     if x.shape == shape:
         return x
     check_entries(math.prod(shape))
-    return _take(x, np.broadcast_to(_positions(x), shape))
+    return take(x, np.broadcast_to(positions(x), shape))
 
 
 def scale(x: Operand, factor: np.ndarray) -> Operand:
@@ -120,33 +129,67 @@ def scale(x: Operand, factor: np.ndarray) -> Operand:
         return np.asarray(x * factor)
     x = broadcast(x, np.broadcast_shapes(x.shape, factor.shape))
     factors = np.broadcast_to(factor.astype(float), x.shape).reshape(-1)
-    matrix = sparse.csr_array(sparse.diags_array(factors) @ x.matrix)
-    return replace(x, matrix=matrix, bias=factors * x.bias)
+    maps = {name: _scaled(one, factors) for name, one in x.maps.items()}
+    return replace(x, maps=maps, bias=factors * x.bias)
+
+
+def _scaled(one: LinearMap, factors: Float[np.ndarray, " size"]) -> LinearMap:
+    """The map with each of its values multiplied by a number."""
+    if isinstance(one, Convolution):
+        each = factors.reshape(one.filters, -1)
+        if np.all(each == each[:, :1]):
+            return one.scaled(each[:, 0])
+    return Sparse(sparse.csr_array(sparse.diags_array(factors) @ one.tocsr()))
 
 
 def add(a: Operand, b: Operand) -> Operand:
-    """The sum, entry by entry.
-
-    Raises:
-        NotAffine: both depend on the input, on different sides of a nonlinearity.
-    """
+    """The sum, entry by entry."""
     if isinstance(a, np.ndarray):
         return np.asarray(a + b) if isinstance(b, np.ndarray) else _shift(b, a)
     if isinstance(b, np.ndarray):
         return _shift(a, b)
-    if a.reads != b.reads:
-        raise NotAffine(
-            "it joins two branches of the network; residual connections are not supported yet"
-        )
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b = broadcast(a, shape), broadcast(b, shape)
-    return replace(a, matrix=sparse.csr_array(a.matrix + b.matrix), bias=a.bias + b.bias)
+    maps = dict(a.maps)
+    for name, one in b.maps.items():
+        maps[name] = (
+            Sparse(sparse.csr_array(maps[name].tocsr() + one.tocsr())) if name in maps else one
+        )
+    return Variable(shape, maps, a.bias + b.bias)
+
+
+def subtract(a: Operand, b: Operand) -> Operand:
+    """The difference, entry by entry."""
+    return add(a, scale(b, np.array(-1.0)))
 
 
 def _shift(x: Variable, constant: np.ndarray) -> Variable:
     x = broadcast(x, np.broadcast_shapes(x.shape, constant.shape))
     shift = np.broadcast_to(constant.astype(float), x.shape).reshape(-1)
     return replace(x, bias=x.bias + shift)
+
+
+def concatenate(parts: Sequence[Operand], axis: int) -> Operand:
+    """The tensors one after another along an axis."""
+    indices = np.split(
+        np.arange(sum(math.prod(x.shape) for x in parts)),
+        np.cumsum([math.prod(x.shape) for x in parts])[:-1],
+    )
+    shaped = [index.reshape(x.shape) for index, x in zip(indices, parts, strict=True)]
+    order = np.concatenate(shaped, axis=axis)
+    check_entries(order.size)
+    where = np.empty(order.size, dtype=np.int64)
+    where[order.reshape(-1)] = np.arange(order.size)
+    total: Operand = np.zeros(order.size)
+    for index, x in zip(indices, parts, strict=True):
+        if isinstance(x, np.ndarray):
+            placed: Operand = np.zeros(order.size)
+            placed[where[index]] = x.reshape(-1)
+        else:
+            entries = (np.ones(x.size), (where[index], np.arange(x.size)))
+            placed = x.under(sparse.csr_array(entries, shape=(order.size, x.size)), (order.size,))
+        total = add(total, placed)
+    return reshape(total, order.shape)
 
 
 def matmul(a: Operand, b: Operand) -> Operand:
@@ -193,15 +236,19 @@ def _constant_times(constant: Float[np.ndarray, "*c m k"], x: Variable) -> Varia
     else:
         each = np.broadcast_to(constant, (*stack, m, k)).reshape(count, m, k)
         whole = sparse.block_diag([sparse.kron(c, sparse.eye_array(n)) for c in each])
-    whole = sparse.csr_array(whole)
-    return Variable((*stack, m, n), x.reads, whole @ x.matrix, whole @ x.bias)
+    return x.under(sparse.csr_array(whole), (*stack, m, n))
 
 
-def _positions(x: Variable) -> np.ndarray:
+def positions(x: Variable) -> np.ndarray:
+    """Where each entry is in the flat tensor, in the tensor's shape."""
     return np.arange(x.size).reshape(x.shape)
 
 
-def _take(x: Variable, positions: np.ndarray) -> Variable:
-    """The tensor whose entries are these flat positions of ``x``."""
-    index = positions.reshape(-1)
-    return replace(x, shape=positions.shape, matrix=x.matrix[index], bias=x.bias[index])
+def take(x: Variable, chosen: np.ndarray, missing: float = 0.0) -> Variable:
+    """The tensor whose entries are these flat positions of ``x``; -1 stands for a constant."""
+    index = chosen.reshape(-1)
+    check_entries(index.size)
+    present = np.flatnonzero(index >= 0)
+    entries = (np.ones(len(present)), (present, index[present]))
+    moved = x.under(sparse.csr_array(entries, shape=(index.size, x.size)), chosen.shape)
+    return replace(moved, bias=np.where(index >= 0, moved.bias, missing))

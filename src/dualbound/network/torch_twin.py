@@ -34,6 +34,8 @@ def twin(
     import torch
     from torch import fx
 
+    from dualbound.network.torch_linear import torch_map
+
     kind = torch.float32 if dtype is None else dtype
     graph, buffers = fx.Graph(), torch.nn.Module()
     values: dict[str, fx.Node] = {}
@@ -41,14 +43,14 @@ def twin(
         match node.op:
             case Input():
                 values[node.name] = graph.placeholder("x")
-            case Affine(weight, bias):
-                terms = []
-                for part, array in (("weight", weight), ("bias", bias)):
-                    tensor = torch.as_tensor(array.copy(), dtype=kind, device=device)
-                    buffers.register_buffer(f"{part}{k}", tensor)
-                    terms.append(graph.get_attr(f"{part}{k}"))
-                reads = values[node.reads[0]]
-                values[node.name] = graph.call_function(torch.nn.functional.linear, (reads, *terms))
+            case Affine(maps, bias):
+                buffers.register_buffer(f"bias{k}", torch.as_tensor(bias.copy()).to(device, kind))
+                total = graph.get_attr(f"bias{k}")
+                for part, (one, name) in enumerate(zip(maps, node.reads, strict=True)):
+                    buffers.add_module(f"map{k}_{part}", torch_map(one, kind, device))
+                    term = graph.call_module(f"map{k}_{part}", (values[name],))
+                    total = graph.call_function(torch.add, (term, total))
+                values[node.name] = total
             case Relu():
                 values[node.name] = graph.call_function(torch.relu, (values[node.reads[0]],))
     graph.output(values[network.output])

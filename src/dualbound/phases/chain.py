@@ -6,6 +6,7 @@ functions of the output that a search asks about, its *goals*.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from jaxtyping import Float
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.network.graph import Affine, Network, Relu
 from dualbound.region import Region
+
+MOST_WEIGHTS = 2**22
+"""A layer with more weights than this, held densely, is not for a search over single neurons."""
 
 
 class Chain(NamedTuple):
@@ -74,8 +78,9 @@ def chain_of(
         sides: of the goals, ``(k,)``.
 
     Returns:
-        The chain, or None if the graph branches. Without a rectifier it gets a layer of them that
-        are active everywhere, so there is no kind of chain without neurons.
+        The chain, or None if the graph branches, or a layer has too many weights. Without a
+        rectifier it gets a layer of them that are active everywhere, so there is no kind of chain
+        without neurons.
     """
     maps: list[tuple[np.ndarray, np.ndarray]] = []
     pending = True  # whether an affine map is due before the next rectifier
@@ -83,8 +88,14 @@ def chain_of(
         if node.reads != (before.name,):
             return None
         match node.op:
-            case Affine(weight, bias):
-                maps.append((weight, bias))
+            case Affine((only,), bias):
+                if math.prod(only.shape) > MOST_WEIGHTS:
+                    return None
+                if pending:
+                    maps.append((only.toarray(), bias))
+                else:
+                    weight, offset = maps.pop()
+                    maps.append((only.apply(weight.T).T, only.apply(offset[None])[0] + bias))
                 pending = False
             case Relu():
                 if pending:

@@ -8,26 +8,42 @@ from dualbound.queries.classify import Classification, classify
 from dualbound.queries.nearest import nearest
 from dualbound.queries.neurons import Neuron, layer_node
 from dualbound.queries.perfect import perfect
+from dualbound.queries.properties import property_for
 from dualbound.queries.replay import Refused, replayed
 from dualbound.queries.several import nearest_several
+from dualbound.queries.verify import (
+    Counterexample,
+    Outcome,
+    Verification,
+    counterexample,
+    robustness,
+    verify,
+)
 
 __all__ = [
     "Activation",
     "Answer",
     "Classification",
+    "Counterexample",
     "Neuron",
+    "Outcome",
     "Refused",
     "Runtime",
     "Stats",
     "Status",
+    "Verification",
     "Witness",
     "activate",
     "activate_layer",
     "bounds",
     "classify",
+    "counterexample",
     "layer_node",
     "nearest",
     "nearest_several",
     "perfect",
+    "property_for",
     "replayed",
+    "robustness",
+    "verify",
 ]

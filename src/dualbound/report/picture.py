@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
 SUFFIXES = (".png", ".pdf", ".svg")
+
+Heads = tuple[tuple[str, str], tuple[str, str]]
+"""Name of the original and its answer, and the same of what was found."""
 
 _INK, _QUIET, _RULE = "#1b1f24", "#6b7280", "#d5d9e0"
 _UP, _DOWN = "#b2182b", "#2166ac"  # the ends of the colour map RdBu, red for more
@@ -106,13 +110,42 @@ def draw(
     """
     if answer.witness is None:
         return
-    before, after = np.asarray(original, dtype=float), answer.witness.x
+    heads = (
+        ("original", f"answered {answer.label_before}"),
+        (_found(answer), f"answered {answer.witness.label}"),
+    )
+    draw_pair(figure, original, answer.witness.x, heads, lambda change: is_changed(answer, change))
+    _caption(figure, answer, model, number, beside)
+
+
+def draw_pair(
+    figure: FigureBase,
+    original: Float[np.ndarray, "..."],
+    found: Float[np.ndarray, "..."],
+    heads: Heads,
+    counts: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Draw two inputs and the signed change between them; of what is no image, bars.
+
+    Args:
+        figure: of `WIDTH` by `HEIGHT` inches, or such a part of one; room for `caption` is left.
+        original: of any shape.
+        found: of as many values.
+        heads: name and answer of each.
+        counts: which changes count as such.
+    """
+    before, after = np.asarray(original, dtype=float), found
     pixels = as_image(before)
     if pixels is None:
-        _bars(figure, before.reshape(-1), after.reshape(-1), _found(answer))
+        _bars(figure, before.reshape(-1), after.reshape(-1), (heads[0][0], heads[1][0]))
     else:
-        _panels(figure, pixels, as_image(after.reshape(before.shape)), answer)
-    _caption(figure, answer, model, number, beside)
+        _panels(figure, pixels, as_image(after.reshape(before.shape)), heads, counts)
+
+
+def caption(figure: FigureBase, head: str, line: str) -> None:
+    """Write a title and a line below it, above what `draw_pair` draws."""
+    figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
+    figure.text(0.03, 0.855, line, fontsize=10.5, color=_QUIET, va="center")
 
 
 def as_image(x: np.ndarray) -> np.ndarray | None:
@@ -157,24 +190,25 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def _panels(
-    figure: FigureBase, before: np.ndarray, after: np.ndarray | None, answer: Answer
+    figure: FigureBase,
+    before: np.ndarray,
+    after: np.ndarray | None,
+    heads: Heads,
+    counts: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    if after is None or answer.witness is None:
+    if after is None:
         raise InvalidInput("The witness has another shape than the original.")
     grid = figure.add_gridspec(1, 3, left=0.03, right=0.91, top=0.745, bottom=0.05, wspace=0.08)
     axes = [figure.add_subplot(grid[0, k]) for k in range(3)]
-    titles = (
-        ("original", f"answered {answer.label_before}"),
-        (_found(answer), f"answered {answer.witness.label}"),
-        ("change", counted(int(is_changed(answer, signed_change(before, after)).sum()), "pixel")),
-    )
+    change = signed_change(before, after)
+    changed = counts(change)
+    titles = (*heads, ("change", counted(int(changed.sum()), "pixel")))
     for ax, (name, what) in zip(axes, titles, strict=True):
         _frame(ax, name, what)
     for ax, image in zip(axes, (before, after), strict=False):
         ax.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     bar = axes[2].inset_axes((1.06, 0, 0.045, 1))
-    change = signed_change(before, after)
-    _draw_change(figure, axes[2], bar, before, change, is_changed(answer, change))
+    _draw_change(figure, axes[2], bar, before, change, changed)
 
 
 def _draw_change(
@@ -196,14 +230,16 @@ def _draw_change(
     bar.tick_params(labelsize=9, length=0, colors=_QUIET)
 
 
-def _bars(figure: FigureBase, before: np.ndarray, after: np.ndarray, found: str) -> None:
+def _bars(
+    figure: FigureBase, before: np.ndarray, after: np.ndarray, names: tuple[str, str]
+) -> None:
     change, at = after - before, np.arange(before.size)
     top, bottom = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"left": 0.08, "right": 0.98, "top": 0.76, "bottom": 0.1}
     )
     size = 6.0 if before.size <= _MANY else 2.0
-    top.plot(at, before, "o", color=_QUIET, fillstyle="none", markersize=size, label="original")
-    top.plot(at, after, "o", color=_INK, markersize=size / 2, label=found)
+    top.plot(at, before, "o", color=_QUIET, fillstyle="none", markersize=size, label=names[0])
+    top.plot(at, after, "o", color=_INK, markersize=size / 2, label=names[1])
     top.legend(
         frameon=False, fontsize=9, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0
     )
@@ -255,6 +291,4 @@ def _caption(
     head = f"From {answer.label_before} to {found.label}: {best}"
     if number is not None:
         head = f"{number}.  From {answer.label_before} to {found.label}"
-    figure.text(0.03, 0.93, head, fontsize=14, fontweight="bold", color=_INK, va="center")
-    line = f"{answer.norm_title} distance {distance_words(answer, 4)}   ·   {proof}"
-    figure.text(0.03, 0.855, line, fontsize=10.5, color=_QUIET, va="center")
+    caption(figure, head, f"{answer.norm_title} distance {distance_words(answer, 4)}   ·   {proof}")

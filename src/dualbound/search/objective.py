@@ -144,7 +144,8 @@ class Objective:
             match node.op:
                 case Input():
                     weight, bias = np.vstack([np.eye(node.size), weights]), np.zeros(node.size + 1)
-                case Affine(matrix, vector):
+                case Affine((only,), vector):
+                    matrix = only.toarray()
                     column = np.append(np.zeros(node.size), 1.0)[:, None]
                     rows = np.vstack([matrix, weights @ matrix])
                     weight, bias = np.hstack([rows, column]), np.append(vector, weights @ vector)

@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.queries import Activation, Answer
+from dualbound.queries import Activation, Answer, Verification
+from dualbound.region import norm_named
 
 FAILED = "failed"
 """The status of a question that was given up: its note says why."""
 
-SETTLED = ("optimal", "infeasible")
+CERTIFIED, REFUTED = "holds", "violated"
+"""The statuses of a verification that has ended; one that is open is ``unknown``."""
+
+SETTLED = ("optimal", "infeasible", CERTIFIED, REFUTED)
 """The statuses of a question that has nothing left to prove."""
 
 
@@ -23,10 +27,11 @@ class Row:
     """The answer to one question, whatever was asked.
 
     Attributes:
-        status: ``optimal``, ``feasible``, ``infeasible``, ``unknown``, or ``failed``.
+        status: ``optimal``, ``feasible``, ``infeasible``, ``unknown``, or ``failed``; of a
+            verification ``holds``, ``violated`` or ``unknown``.
         norm: of the distance, where there is one.
         value: of the witness, replayed.
-        bound: proved.
+        bound: proved; of a verification see `dualbound.Verification`.
         gap: between the two, as the question measures it.
         label_before: the network's answer for the unchanged input.
         label_after: its answer for the witness.
@@ -116,6 +121,53 @@ def row_of_answer(answer: Answer, start: Float[np.ndarray, "..."], target: int |
         solver=stats.solver,
         nodes=stats.nodes,
         unstable=stats.unstable,
+        note=answer.note or None,
+        detail=detail,
+        witness=None if found is None else found.x,
+    )
+
+
+def row_of_verification(
+    answer: Verification,
+    start: Float[np.ndarray, "..."],
+    norm: str,
+    label_before: int,
+    asked: str,
+) -> Row:
+    """The row of a verify query about an image.
+
+    Args:
+        answer: of `dualbound.verify`.
+        start: the image.
+        norm: of the ball around it.
+        label_before: what the network answers there.
+        asked: in words, what violates.
+    """
+    found = answer.witness
+    detail: dict[str, Any] = {"phases": dict(answer.phases)}
+    changed = largest = None
+    if found is not None:
+        change = np.abs(found.x.reshape(-1) - start.reshape(-1))
+        changed, largest = int((change > 0).sum()), float(change.max())
+        distance = norm_named(norm).distance(found.x.reshape(-1), start.reshape(-1))
+        detail |= {
+            "outputs_after": [float(v) for v in found.outputs],
+            "distance": float(distance),
+        }
+    return Row(
+        status=answer.outcome.value,
+        norm=norm,
+        bound=answer.bound,
+        label_before=label_before,
+        label_after=None if found is None else found.label,
+        criterion=asked,
+        replayed=found is not None,
+        changed=changed,
+        largest=largest,
+        seconds=answer.seconds,
+        engine=answer.engine,
+        nodes=answer.nodes,
+        unstable=answer.unstable,
         note=answer.note or None,
         detail=detail,
         witness=None if found is None else found.x,

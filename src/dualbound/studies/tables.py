@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.studies.asks import meant
-from dualbound.studies.row import SETTLED
+from dualbound.studies.row import CERTIFIED, REFUTED, SETTLED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,9 @@ OF = ("value", "gap", "seconds", "nodes")
 """The columns that are summed up, if nothing else is said."""
 
 FIGURES = ("mean", "std", "min", "25%", "50%", "75%", "max")
+
+VERIFY = "verify"
+"""The kind of question of which is counted how many are certified, refuted and open."""
 
 FORMATS = ("text", "csv", "latex", "parquet")
 
@@ -53,9 +56,10 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
         of: columns with numbers.
 
     Returns:
-        A row for each group, in the order of their first questions: ``count``, ``solved`` (proved
-        optimal or proved infeasible), and for each column its mean, standard deviation, least,
-        quartiles and largest, as ``(column, figure)``.
+        A row for each group, in the order of their first questions: ``count``, ``solved`` (nothing
+        left to prove), where there are verifications how many of them are ``certified``,
+        ``refuted`` and ``open``, and for each column its mean, standard deviation, least, quartiles
+        and largest, as ``(column, figure)``.
 
     Raises:
         InvalidInput: no such column, or one without numbers.
@@ -74,6 +78,7 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
         ("", "count"): groups.size(),
         ("", "solved"): groups["solved"].sum(),
     }
+    parts |= _verified(frame, by)
     for column in of:
         values = frame.assign(**{column: frame[column].astype("float64")}).groupby(
             list(by), sort=False, dropna=False
@@ -88,6 +93,26 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
             (column, "max"): values.max(),
         }
     return pd.DataFrame(parts)
+
+
+def _verified(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, str], pd.Series]:
+    """How many verifications ended how, where there are any.
+
+    An image that the network misreads is refuted, whatever was asked of it. Failed questions are
+    open: nothing is known of them.
+    """
+    if "query" not in frame or not (frame["query"] == VERIFY).any():
+        return {}
+    of = frame["query"] == VERIFY
+    label, before = frame["label"], frame["label_before"]
+    misread = (label.notna() & before.notna() & (label != before)).fillna(False).astype(bool)
+    certified = (frame["status"] == CERTIFIED) & ~misread
+    refuted = (frame["status"] == REFUTED) | misread
+    states = {"certified": certified, "refuted": refuted, "open": ~certified & ~refuted}
+    marked = frame.assign(**{name: state & of for name, state in states.items()}, of=of)
+    groups = marked.groupby(list(by), sort=False, dropna=False)
+    asked = groups["of"].any()
+    return {("", name): groups[name].sum().astype("Int64").where(asked) for name in states}
 
 
 def written(table: pd.DataFrame, format_: str, path: Path | None) -> str:
@@ -129,7 +154,7 @@ def _as_text(table: pd.DataFrame) -> str:
     if not isinstance(table.columns, pd.MultiIndex):
         return table.to_string(float_format=lambda v: f"{v:.4g}", na_rep="–") + "\n"
     head = table[""].astype("Int64")
-    blocks = [head.to_string()]
+    blocks = [head.astype(object).where(head.notna(), "–").to_string()]
     for column in dict.fromkeys(name for name, _ in table.columns if name):
         block = table[column].to_string(float_format=lambda v: f"{v:.4g}", na_rep="–")
         blocks.append(f"{column}\n{block}")

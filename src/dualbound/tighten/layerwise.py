@@ -102,7 +102,7 @@ class Layerwise:
         clock = clock or Clock()
         bounds = replace(crown(network, region, known), loose=frozenset())
         for node in network.nodes:
-            if not isinstance(node.op, Affine) or node.reads[0] == network.input:
+            if not isinstance(node.op, Affine) or node.reads == (network.input,):
                 continue  # Over the region itself the support function is exact.
             chosen = np.arange(node.size)
             if self.only_unstable:

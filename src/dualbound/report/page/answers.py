@@ -15,19 +15,28 @@ import pandas as pd
 from dualbound.errors import DataError, DualboundError
 from dualbound.report.page import numbers
 from dualbound.studies import Specification, Store, Study
-from dualbound.studies.row import FAILED, SETTLED
+from dualbound.studies.row import CERTIFIED, FAILED, REFUTED, SETTLED
 from dualbound.studies.specification import FILE
 
-NEAREST, ACTIVATE, PERFECT, BOUNDS, FORWARD = "nearest", "activate", "perfect", "bounds", "forward"
+NEAREST, VERIFY, ACTIVATE, PERFECT = "nearest", "verify", "activate", "perfect"
+BOUNDS, FORWARD = "bounds", "forward"
+
+BY_SIGN = 1e-300
+"""A bound of a verification that is nearer to 0 is known by its sign only."""
 
 _STATES = {
     "optimal": "proved",
     "infeasible": "proved: none",
     "feasible": "open",
     "unknown": "no witness",
+    CERTIFIED: "certified",
+    REFUTED: "refuted",
     FAILED: "failed",
 }
-_OF_FORWARD = {"optimal": "equal", "feasible": "differs"}
+_OF_KIND = {
+    FORWARD: {"optimal": "equal", "feasible": "differs"},
+    VERIFY: {"unknown": "open"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +101,7 @@ def state(query: str, status: str) -> str:
     >>> state("nearest", "optimal"), state("forward", "feasible")
     ('proved', 'differs')
     """
-    of = _STATES | _OF_FORWARD if query == FORWARD else _STATES
+    of = _STATES | _OF_KIND.get(query, {})
     return of.get(status, status)
 
 
@@ -109,9 +118,18 @@ def options_of(text: str) -> Mapping[str, Any]:
 
 
 def bound_of(query: str, options: Mapping[str, Any], value: object) -> str:
-    """A question's bound in words, rounded to the side on which it is proved."""
-    upper = query == ACTIVATE and options.get("maximise") is not False
-    return numbers.bound(value, upper=upper, count=options.get("norm") == "l0")
+    """A question's bound in words, rounded to the side on which it is proved.
+
+    >>> bound_of("nearest", {"norm": "l1"}, 1.99999), bound_of("verify", {}, -1.99999)
+    ('1.9999', '−1.9999')
+    >>> bound_of("verify", {}, -1e-308)
+    '<0'
+    """
+    upper = query == VERIFY or (query == ACTIVATE and options.get("maximise") is not False)
+    count = query != VERIFY and options.get("norm") == "l0"
+    if query == VERIFY and -BY_SIGN < (numbers.plain(value) or 0.0) < 0:
+        return "<0"
+    return numbers.bound(value, upper=upper, count=count)
 
 
 def value_of(options: Mapping[str, Any], value: object) -> str:
@@ -136,9 +154,7 @@ def _with_more(frame: pd.DataFrame) -> pd.DataFrame:
         settled=frame["status"].isin(SETTLED),
         failed=frame["status"] == FAILED,
         asked_norm=pd.Series([o.get("norm") for o in options], frame.index, dtype="object"),
-        target_kind=pd.Series(
-            [_kind(o.get("target")) for o in options], frame.index, dtype="object"
-        ),
+        target_kind=pd.Series([_kind(option) for option in options], frame.index, dtype="object"),
         subject=pd.Series(
             [
                 _subject(query, image, option)
@@ -152,13 +168,21 @@ def _with_more(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _kind(target: object) -> str:
+def _kind(options: Mapping[str, Any]) -> str:
+    """What the target is, where it is no label; any other label if none was named.
+
+    >>> _kind({"target": None, "targets": None}), _kind({"target": 3}), _kind({"target": "+5"})
+    ('any', '', '+5')
+    """
+    target = options.get("target")
+    if "target" in options and target is None and options.get("targets") is None:
+        return "any"
     return target if isinstance(target, str) else ""
 
 
 def _subject(query: str, image: object, options: Mapping[str, Any]) -> str:
     if isinstance(image, str):
-        return image
+        return f"{image} within {options.get('eps'):g}" if query == VERIFY else image
     if query == ACTIVATE:
         layer = options.get("layer")
         where = "logit" if layer == "logits" else f"layer {layer}, neuron"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from dualbound.criterion.targeted import how_clearly
 from dualbound.region import NORMS
 from dualbound.report.page.answers import Answers
-from dualbound.studies.asks import Activate, Ask, BoundNeurons, Forward, Nearest, Perfect
+from dualbound.search.bab import Bab
+from dualbound.studies.asks import Activate, Ask, BoundNeurons, Forward, Nearest, Perfect, Verify
 from dualbound.studies.specification import Scope, Series
 
 _KEPT = {
@@ -87,6 +88,11 @@ def _sentence(ask: Ask) -> str:
         return (
             f"The nearest input in {NORMS[ask.norm].title} that reaches {target_words(ask)}{then}."
         )
+    if isinstance(ask, Verify):
+        radii = ask.eps if isinstance(ask.eps, tuple) else (ask.eps,)
+        label = "its true label" if ask.label is None else f"the label {ask.label}"
+        around = f"within {_listed(radii)} of an image in {NORMS[ask.norm].title}"
+        return f"Whether every input {around} is answered with {label}."
     if isinstance(ask, Activate):
         which = {"all": "every neuron", "logits": "the logits"}.get(
             str(ask.layer), f"layer {ask.layer}"
@@ -111,6 +117,9 @@ def _of_query(ask: Ask) -> list[tuple[str, str]]:
     facts: list[tuple[str, str]] = []
     if isinstance(ask, Nearest):
         facts.append(("criterion", how_clearly(ask.ratio, ask.margin)))
+    if isinstance(ask, Verify):
+        counts = "ties" if ask.margin is None else f"margin {ask.margin:g}"
+        facts.append(("counted as another answer", counts))
     low, high = getattr(ask, "range", (0.0, 1.0))
     inputs = [f"between {low:g} and {high:g}"]
     if getattr(ask, "cap", None) is not None:
@@ -143,6 +152,8 @@ def _engine(ask: Ask) -> str:
     """The engine, and what of its options is not as it would be anyway."""
     if isinstance(ask, BoundNeurons):
         return f"solver {ask.solver}" if ask.method in ("lp", "milp") else ""
+    if isinstance(ask, Verify):
+        return f"{Bab.name}, branching {ask.branching}"
     words = [str(getattr(ask, "engine", ""))]
     for name in ("strategy", "solver", "formulation", "bounds"):
         value = getattr(ask, name, None)

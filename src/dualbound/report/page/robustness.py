@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dualbound.criterion.targeted import how_clearly
 from dualbound.region import NORMS
 from dualbound.report.page import numbers
-from dualbound.report.page.answers import NEAREST, Answers, groups, options_of
+from dualbound.report.page.answers import NEAREST, VERIFY, Answers, groups, options_of
 from dualbound.report.page.drawing import (
     SERIES,
     Panel,
@@ -28,7 +28,8 @@ from dualbound.report.page.drawing import (
 )
 from dualbound.report.page.survival import LINES
 from dualbound.report.page.tables import Line, Table
-from dualbound.report.words import whole
+from dualbound.report.words import counted, whole
+from dualbound.studies.row import CERTIFIED, REFUTED
 
 PANELS = 12
 """At most so many series."""
@@ -46,31 +47,54 @@ class Robustness:
         refuted_from: for each question the radius from which on something is, ascending; infinite
             where nothing was found.
         misread: how many images the network misreads.
+        what: is counted: questions, or images.
     """
 
     certified_below: Float[np.ndarray, " n"]
     refuted_from: Float[np.ndarray, " n"]
     misread: int
+    what: str = "answered question"
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Robustness:
-        """Of the answers to nearest questions in one norm, failed ones among them.
+        """Of the answers to nearest or to verify questions in one norm, failed ones among them.
 
         A question is certified at a radius below its bound, or at every one if it is proved that
         nothing reaches what was asked; it is refuted from its witness's distance on. An image that
         is misread is refuted at every radius. What is neither is open.
         """
+        if (rows["query"] == VERIFY).all():
+            return cls._of_balls(rows)
         bound = rows["bound"].to_numpy(dtype=float, na_value=-math.inf)
         value = rows["value"].to_numpy(dtype=float, na_value=math.inf)
         bound = np.where(np.isnan(bound), -math.inf, bound)
         value = np.where(np.isnan(value), math.inf, value)
         bound = np.where(rows["status"] == "infeasible", math.inf, bound)
-        counted = (rows["asked_norm"] == "l0").to_numpy() & np.isfinite(bound)
-        bound[counted] = [whole(one) for one in bound[counted]]
-        label, before = rows["label"], rows["label_before"]
-        wrong = (label.notna() & before.notna() & (label != before)).fillna(False).to_numpy(bool)
+        counts = (rows["asked_norm"] == "l0").to_numpy() & np.isfinite(bound)
+        bound[counts] = [whole(one) for one in bound[counts]]
+        wrong = _misread(rows)
         bound[wrong], value[wrong] = -math.inf, 0.0
         return cls(np.sort(bound), np.sort(value), int(wrong.sum()))
+
+    @classmethod
+    def _of_balls(cls, rows: pd.DataFrame) -> Robustness:
+        """Of verify questions: each image up to its largest proof, and from its refutation on."""
+        radius = np.array([float(options_of(str(text))["eps"]) for text in rows["options"]])
+        holds = (rows["status"] == CERTIFIED).to_numpy(bool)
+        violated = (rows["status"] == REFUTED).to_numpy(bool)
+        wrong = _misread(rows)
+        above = np.nextafter(radius, np.inf)  # the radius itself is certified
+        below = np.where(holds & ~wrong, above, -math.inf)
+        start = np.where(wrong, 0.0, np.where(violated, radius, math.inf))
+        of_images = pd.DataFrame(
+            {"image": rows["image"], "below": below, "start": start, "wrong": wrong}
+        ).groupby("image", sort=False)
+        return cls(
+            np.sort(of_images["below"].max().to_numpy()),
+            np.sort(of_images["start"].min().to_numpy()),
+            int(of_images["wrong"].any().sum()),
+            "image",
+        )
 
     @property
     def count(self) -> int:
@@ -93,9 +117,16 @@ class Robustness:
         return np.unique(ends[np.isfinite(ends) & (ends >= 0)])
 
 
+def _misread(rows: pd.DataFrame) -> Bool[np.ndarray, " n"]:
+    """Whether the network's answer for the unchanged image is not the true label."""
+    label, before = rows["label"], rows["label_before"]
+    wrong = label.notna() & before.notna() & (label != before)
+    return wrong.fillna(False).to_numpy(bool)
+
+
 def robustness(answers: Answers) -> list[Panel]:
-    """A panel for each series of nearest questions, norm by norm; none for repairs."""
-    frame = answers.of(NEAREST)
+    """A panel for each series of nearest or verify questions, norm by norm; none for repairs."""
+    frame = answers.of(NEAREST, VERIFY)
     frame = frame[frame["target_kind"] != "repair"]
     found: list[Panel] = []
     norms = [norm for norm in NORMS if (frame["asked_norm"] == norm).any()]
@@ -128,7 +159,9 @@ def _panel(
     percent_axis(ax)
     title = NORMS[norm].title
     named(ax, f"radius in {title}", "not changed within the radius")
-    table = _numbers(key, title, curves, end, norm, answers)
+    asked = _asked_radii(networks)
+    radii = asked if len(asked) else _round_radii(end, whole_only=norm == "l0")
+    table = _numbers(key, title, curves, radii, answers)
     words = f"Robust accuracy against the {title} radius, series {series}. " + " ".join(
         _said(name, [line for line in table.lines if line.cells[0] == name]) for name in curves
     )
@@ -146,11 +179,9 @@ def _numbers(
     key: str,
     title: str,
     curves: Mapping[str, Robustness],
-    end: float,
-    norm: str,
+    radii: Float[np.ndarray, " r"],
     answers: Answers,
 ) -> Table:
-    radii = _round_radii(end, whole_only=norm == "l0")
     lines = []
     for name, curve in curves.items():
         shares = zip(radii, curve.certified(radii), curve.refuted(radii), strict=True)
@@ -197,11 +228,25 @@ def _round_radii(end: float, *, whole_only: bool) -> Float[np.ndarray, " r"]:
     return np.arange(0, end + step / 2, step)[: RADII + 2]
 
 
+def _asked_radii(networks: Mapping[str, pd.DataFrame]) -> Float[np.ndarray, " r"]:
+    """The radii of verify questions, the smallest first; none of nearest questions."""
+    asked = {
+        float(options_of(str(text))["eps"])
+        for rows in networks.values()
+        for text in rows[rows["query"] == VERIFY]["options"]
+    }
+    return np.array(sorted(asked)[: RADII + 2])
+
+
 def _reached(options: Mapping[str, Any], networks: Mapping[str, pd.DataFrame]) -> str:
     """What a witness reaches, and among which inputs it was looked for."""
     kinds = {str(kind) for rows in networks.values() for kind in rows["target_kind"]}
     what = "the network answers any other label" if kinds == {"any"} else "it answers the target"
-    words = [f"{what} ({how_clearly(options.get('ratio'), options.get('margin'))})"]
+    clearly = how_clearly(options.get("ratio"), options.get("margin"))
+    if "eps" in options:
+        what = "the network answers another label than the true one"
+        clearly = clearly if options.get("margin") is not None else "or is undecided"
+    words = [f"{what} ({clearly})"]
     low, high = options.get("range") or (0.0, 1.0)
     words.append(f"inputs between {low:g} and {high:g}")
     if options.get("cap") is not None:
@@ -215,6 +260,7 @@ def _counts(curves: Mapping[str, Robustness]) -> str:
     """How many questions stand behind each line."""
     parts = []
     for name, curve in curves.items():
-        misread = f", {curve.misread:,} of them of images that it misreads" if curve.misread else ""
-        parts.append(f"{name}: {curve.count:,} answered questions{misread}")
+        which = "images that it misreads" if curve.what == "image" else "of images that it misreads"
+        misread = f", {curve.misread:,} of them {which}" if curve.misread else ""
+        parts.append(f"{name}: {counted(curve.count, curve.what)}{misread}")
     return "; ".join(parts) + "."

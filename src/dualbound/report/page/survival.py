@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from dualbound.report.page import numbers
-from dualbound.report.page.answers import ACTIVATE, NEAREST, PERFECT, Answers, groups
+from dualbound.report.page.answers import ACTIVATE, NEAREST, PERFECT, VERIFY, Answers, groups
 from dualbound.report.page.drawing import (
     Panel,
     inlined,
@@ -32,7 +32,7 @@ LINES = 6
 def survival(answers: Answers) -> list[Panel]:
     """A panel for each series of which anything is proved, a line for each of its networks."""
     found: list[Panel] = []
-    frame = answers.of(NEAREST, ACTIVATE, PERFECT)
+    frame = answers.of(NEAREST, VERIFY, ACTIVATE, PERFECT)
     for (series,), rows in groups(frame, "name"):
         networks = list(groups(rows, "network"))
         for first in range(0, len(networks), LINES):

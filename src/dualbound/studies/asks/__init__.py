@@ -6,9 +6,10 @@ from dualbound.studies.asks.bounds import BoundNeurons
 from dualbound.studies.asks.forward import Forward
 from dualbound.studies.asks.nearest import Nearest
 from dualbound.studies.asks.perfect import Perfect
+from dualbound.studies.asks.verify import Verify
 
 KINDS: dict[str, type[Ask]] = {
-    kind.query: kind for kind in (Nearest, Activate, Perfect, BoundNeurons, Forward)
+    kind.query: kind for kind in (Nearest, Verify, Activate, Perfect, BoundNeurons, Forward)
 }
 """By the name that ``query = "…"`` has in ``study.toml``."""
 
@@ -20,6 +21,7 @@ __all__ = [
     "Forward",
     "Nearest",
     "Perfect",
+    "Verify",
     "ask_from",
     "checked",
     "meant",

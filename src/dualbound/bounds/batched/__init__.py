@@ -1,0 +1,21 @@
+"""Bounds in batches, in torch, on any device and in any floating-point type."""
+
+from dualbound.bounds.batched.alpha import Ascent, alpha_crown, ascended
+from dualbound.bounds.batched.lines import Lines
+from dualbound.bounds.batched.propagator import Passed, Propagator
+from dualbound.bounds.batched.rooms import Boxes, OneRoom, Rooms, Span, Spans, rooms_of
+
+__all__ = [
+    "Ascent",
+    "Boxes",
+    "Lines",
+    "OneRoom",
+    "Passed",
+    "Propagator",
+    "Rooms",
+    "Span",
+    "Spans",
+    "alpha_crown",
+    "ascended",
+    "rooms_of",
+]

@@ -1,0 +1,51 @@
+"""The lines between which a rectifier lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dualbound.bounds.batched.rooms import Span
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """The lines between which a rectifier lies: ``alpha v <= max(v, 0) <= slope v + intercept``.
+
+    Attributes:
+        lower: of the spans, clipped by decided phases.
+        upper: likewise.
+        unstable: which neurons have two lines; the others have one, exact.
+        slope, intercept: of the upper line.
+        alpha: of the lower one.
+    """
+
+    lower: Float[Tensor, "b m"]
+    upper: Float[Tensor, "b m"]
+    unstable: Tensor
+    slope: Float[Tensor, "b m"]
+    intercept: Float[Tensor, "b m"]
+    alpha: Float[Tensor, "b m"]
+
+    @classmethod
+    def of(cls, span: Span) -> Lines:
+        """CROWN's lines: the lower one is the flatter of 0 and 1 that leaves the smaller area."""
+        low, high = span
+        unstable = (low < 0) & (high > 0)
+        active = (low >= 0).to(low.dtype)
+        slope = torch.where(unstable, high / torch.where(unstable, high - low, 1.0), active)
+        # Rounded upwards, the line lies above both ends.
+        intercept = torch.where(unstable, -slope * low, 0.0)
+        alpha = torch.where(unstable, (high > -low).to(low.dtype), active)
+        return cls(low, high, unstable, slope, intercept, alpha)
+
+    def to(self, dtype: torch.dtype) -> Lines:
+        """The same lines in another floating-point type, for looking, not for believing."""
+        low, high, slope, intercept, alpha = (
+            part.to(dtype)
+            for part in (self.lower, self.upper, self.slope, self.intercept, self.alpha)
+        )
+        return Lines(low, high, self.unstable, slope, intercept, alpha)

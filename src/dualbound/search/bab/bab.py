@@ -1,0 +1,352 @@
+"""The engine ``bab``: batched bounds, attacks, and branch and bound on phases or on inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.attacks import pgd
+from dualbound.bounds import Bounds
+from dualbound.criterion import Criterion
+from dualbound.limits import Clock
+from dualbound.network.graph import Network
+from dualbound.region import Box, Region
+from dualbound.search.bab.leaf import at_leaf
+from dualbound.search.bab.question import Question
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dualbound.bounds.batched import Propagator, Rooms, Spans
+    from dualbound.search.bab.node_bounds import NodeBounds, Nodes
+
+FEW_INPUTS = 10
+"""Regions of at most so many inputs are halved, rather than neurons decided."""
+
+FEW_NEURONS = 20
+"""With at most so many open neurons, they are decided whatever the number of inputs."""
+
+ROUNDS = ((1, 1500), (16, 5000), (64, 20000), (256, np.inf))
+"""Leaves of the trees that bound single neurons (1: none), and nodes of the tree after them."""
+
+CLOSED = float(np.finfo(float).tiny)
+"""A closed tree proves that the slack is below 0, and not by how much."""
+
+
+@dataclass
+class Decision:
+    """What a search knows of a question; only ever better.
+
+    Attributes:
+        accept: replays a point outside the search; true if it is a witness.
+        clock: of the query.
+        tell: hears of every change.
+        bound: proved: no input of the region has outputs further inside any of the sets than this
+            (by its worst inequality); below 0 there is no witness.
+        found: whether a witness was accepted.
+        nodes: of the tree so far, and how many of them are open.
+        unstable: neurons whose phase was open at the root.
+        phase: what is being done.
+        seconds: of each phase that has ended.
+        branching: on what, ``phases`` or ``inputs``; empty if none was needed.
+    """
+
+    accept: Callable[[Float[np.ndarray, " n"]], bool]
+    clock: Clock
+    tell: Callable[[Decision], None] = lambda _: None
+    bound: float = np.inf
+    found: bool = False
+    nodes: int = 0
+    open: int = 0
+    unstable: int | None = None
+    phase: str = "start"
+    seconds: dict[str, float] = field(default_factory=dict)
+    branching: str = ""
+
+    def enter(self, phase: str) -> None:
+        """Name what is being done from now on, and count the seconds of what was done so far."""
+        spent = self.clock.seconds - sum(self.seconds.values())
+        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + spent
+        self.phase = phase
+        self.tell(self)
+
+    def prove(self, bound: float) -> None:
+        """Take a proved bound on the slack of all inputs."""
+        self.bound = min(self.bound, bound)
+
+    def settled(self) -> bool:
+        """Whether there is nothing more to do, or no time for it."""
+        return self.found or self.bound < 0 or self.clock.expired
+
+
+@dataclass(frozen=True)
+class Bab:
+    """Branch and bound with batched linear bounds.
+
+    In turn: CROWN over the whole region; a short attack; the better slopes of alpha-CROWN; a longer
+    attack; then a tree, over halves of the region where it has few inputs, else over phases.
+
+    Args:
+        branching: ``auto``, ``phases`` or ``inputs``.
+        batch: nodes that are bounded at once; chosen by the kind of tree when not given.
+        steps: of ascent at every node of a tree over phases.
+        look_ahead: how many neurons are tried before one is decided.
+        device: of torch.
+    """
+
+    branching: str = "auto"
+    batch: int | None = None
+    steps: int = 10
+    look_ahead: int = 3
+    device: str = "cpu"
+
+    name = "bab"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def decide(
+        self, network: Network, region: Region, criteria: Sequence[Criterion], decision: Decision
+    ) -> None:
+        """Find an input of the region whose outputs are in one of the sets, or prove that none is.
+
+        Args:
+            network: of affine maps and rectifiers.
+            region: of its inputs.
+            criteria: polyhedra, or unions of some.
+            decision: takes what is found and proved.
+
+        **Trusts** float64 sums within their worst rounding error; no solver.
+        """
+        question = Question.of(network, region, criteria)
+        if not np.bincount(question.owner).all() or not len(question.owner):
+            raise AssertionError("a polyhedron without inequalities is not for a search")
+        _Run(self, question, decision).run()
+
+
+class _Run:
+    """One search: the question as far as it is open, and the propagators that bound it."""
+
+    def __init__(self, engine: Bab, question: Question, decision: Decision) -> None:
+        import torch
+
+        from dualbound.bounds.batched import Propagator, rooms_of
+
+        self.engine, self.question, self.decision = engine, question, decision
+        self.exact: Propagator = Propagator(question.network, device=engine.device)
+        self.fast: Propagator = Propagator(
+            question.network, dtype=torch.float32, device=engine.device
+        )
+        self.rooms: Rooms = rooms_of(question.region, device=engine.device)
+        self.rng = np.random.default_rng(0)
+        self.refuted: dict[int, float] = {}
+
+    def run(self) -> None:
+        """All steps, until one settles the question."""
+        decision = self.decision
+        decision.enter("bounds")
+        spans = self.exact.crown(self.rooms, output=False)
+        self.fast.settle_as(self.exact)
+        self._bound_at_root(spans)
+        if decision.settled():
+            return
+        decision.enter("attack")
+        self._attack(restarts=4, steps=20)
+        if decision.settled():
+            return
+        unstable = self._unstable(spans)
+        if self._halves(unstable):
+            self._inputs()
+        else:
+            self._phases(spans)
+
+    def _unstable(self, spans: Spans) -> int:
+        names = [relu.reads[0] for relu in self.question.network.relus]
+        ends = [spans[name] for name in names]
+        return sum(int(((low < 0) & (high > 0)).sum()) for low, high in ends)
+
+    def _halves(self, unstable: int) -> bool:
+        """Whether the tree is over inputs."""
+        if not isinstance(self.question.region, Box):
+            return False
+        if self.engine.branching != "auto":
+            return self.engine.branching == "inputs"
+        few = self.question.network.input_size <= FEW_INPUTS
+        return few and unstable > FEW_NEURONS
+
+    def _settle(self, bounds: Float[np.ndarray, " g"]) -> None:
+        """Take proved bounds of all goals: drop the polyhedra that they refute."""
+        worst = self.question.refuted(bounds)
+        for p, value in zip(self.question.polyhedra, worst, strict=True):
+            self.refuted[int(p)] = max(float(value), self.refuted.get(int(p), -np.inf))
+        open_ = np.array([p for p in self.question.polyhedra if self.refuted[int(p)] <= 0])
+        self.decision.prove(-min(self.refuted.values()))
+        if len(open_) < len(self.question.polyhedra) and len(open_):
+            self.question = self.question.only(open_)
+
+    def _bound_at_root(self, spans: Spans) -> None:
+        from dualbound.bounds.batched import Lines
+
+        network = self.question.network
+        lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
+        rows = self.exact.tensor(self.question.rows)[None]
+        found = self.exact.backward(network.output, rows, self.rooms, lines)
+        self._settle(found.bound[0].cpu().numpy() + self.question.sides)
+        if not self.decision.settled():
+            self._offer(found.x[0])
+
+    def _offer(self, points: Tensor) -> bool:
+        """Replay the points that look like witnesses, the clearest first; true if one is."""
+        if self.decision.found or not len(points):
+            return self.decision.found
+        outputs = self.exact.outputs(points.to(self.exact.dtype)).cpu().numpy()
+        slack = self.question.slack(outputs)
+        for k in np.argsort(-slack)[:3]:
+            if slack[k] >= 0 and self.decision.accept(points[k].cpu().numpy().astype(float)):
+                self.decision.found = True
+                break
+        return self.decision.found
+
+    def _attack(self, *, restarts: int, steps: int) -> None:
+        """Projected gradient ascent into each open polyhedron, from random points of the region."""
+        import torch
+
+        from dualbound.criterion import Polyhedron
+
+        question, region = self.question, self.question.region
+        for p in question.polyhedra:
+            if self.decision.settled():
+                return
+            own = question.owner == p
+            starts = region.project(region.sample(self.rng, restarts))
+            points = pgd(
+                question.network,
+                region,
+                Polyhedron(-question.rows[own], question.sides[own]),
+                starts,
+                steps=steps,
+                step=0.25,
+                device=self.engine.device,
+                dtype=torch.float32,
+                clock=self.decision.clock,
+            )
+            self._offer(self.exact.tensor(points))
+
+    def _inputs(self) -> None:
+        from dualbound.search.bab.input_tree import InputTree
+
+        decision = self.decision
+        decision.branching = "inputs"
+        decision.enter("search")
+        tree = InputTree(self.question, self.exact, self._offer, batch=self.engine.batch or 256)
+
+        def tell() -> None:
+            decision.nodes, decision.open = tree.count, tree.open
+            decision.tell(decision)
+
+        tree.run(decision.clock, tell)
+        tell()
+        if not decision.found:
+            self._end(tree.bound)
+
+    def _phases(self, spans: Spans) -> None:
+        """Trees over phases, each with tighter bounds than the one before."""
+        from dualbound.bounds.batched import alpha_crown
+        from dualbound.search.bab.refining import refined
+
+        decision, clock = self.decision, self.decision.clock
+        decision.enter("slopes")
+        spans = alpha_crown(
+            self.exact, self.rooms, known=spans, steps=10, fast=self.fast, clock=clock
+        )
+        for leaves, most in ROUNDS:
+            if leaves > 1:
+                decision.enter("refine")
+                spans = refined(
+                    self.question.region,
+                    self.rooms,
+                    spans,
+                    exact=self.exact,
+                    fast=self.fast,
+                    leaves=leaves,
+                    clock=clock,
+                    look_ahead=self.engine.look_ahead,
+                )
+            self._tree(spans, most, first=leaves == 1)
+            if decision.settled():
+                return
+
+    def _tree(self, spans: Spans, most: float, *, first: bool) -> None:
+        """One tree over phases, of at most so many nodes."""
+        from dualbound.search.bab.node_bounds import NodeBounds
+        from dualbound.search.bab.phase_tree import PhaseTree
+
+        decision, asked = self.decision, self.question
+        decision.enter("slopes")
+        relaxation = NodeBounds(asked, self.rooms, spans, exact=self.exact, fast=self.fast)
+        decision.unstable = relaxation.unstable
+        nodes = relaxation.root()
+        relaxation.ascend(nodes, 30, offer=self._offer)
+        bounds = nodes.bound.cpu().numpy()
+        self._settle(bounds)
+        if decision.settled():
+            return
+        if first:
+            decision.enter("attack")
+            self._attack(restarts=30, steps=50)
+            if decision.settled():
+                return
+        decision.branching = "phases"
+        decision.enter("search")
+        # Of each open polyhedron, the goal that is nearest to a proof.
+        best = [
+            int(np.flatnonzero(asked.owner == p)[bounds[asked.owner == p].argmax()])
+            for p in self.question.polyhedra
+        ]
+        nodes = nodes[self.exact.tensor(best).long()]
+        scores = relaxation.ascend(nodes, 0)
+        limits = Bounds(
+            {name: low[0].cpu().numpy() for name, (low, _) in spans.items()},
+            {name: high[0].cpu().numpy() for name, (_, high) in spans.items()},
+        )
+        tree = PhaseTree(
+            relaxation,
+            self._offer,
+            lambda node: self._leaf(asked, relaxation, limits, node),
+            batch=self.engine.batch or 64,
+            steps=self.engine.steps,
+            look_ahead=self.engine.look_ahead,
+        )
+        before = decision.nodes
+
+        def tell() -> None:
+            decision.nodes, decision.open = before + tree.count, tree.open
+            decision.tell(decision)
+
+        tree.push(nodes, scores)
+        tree.run(decision.clock, tell, most=most)
+        tell()
+        if decision.found:
+            return
+        open_ = np.unique(asked.owner[sorted(tree.goals)])
+        if len(open_):
+            self.question = asked.only(open_)
+            self.decision.prove(-tree.bound)
+        else:
+            self._end(np.inf)
+
+    def _leaf(self, asked: Question, relaxation: NodeBounds, limits: Bounds, node: Nodes) -> float:
+        """What is proved of a node whose phases are all decided."""
+        polyhedron = int(asked.owner[int(node.goals[0])])
+        bound, x = at_leaf(asked, polyhedron, limits, relaxation.phases(node))
+        if x is not None and not bound > 0:
+            self._offer(self.exact.tensor(x)[None])
+        return bound
+
+    def _end(self, bound: float) -> None:
+        """Take the worst bound of a tree that has ended; of one that is closed only its sign."""
+        self.decision.prove(-bound if bound < np.inf else -CLOSED)

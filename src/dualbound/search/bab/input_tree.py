@@ -1,0 +1,170 @@
+"""Branch and bound on inputs: boxes of a low-dimensional region are halved, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dualbound.bounds.batched import Boxes, Lines, Propagator
+from dualbound.limits import Clock
+from dualbound.search.bab.question import Question
+
+FINEST = 1e-9
+"""Boxes narrower than this, relative to the region, are not halved any more."""
+
+
+@dataclass(eq=False)
+class _Open:
+    """Boxes that are not closed, ``(b, n)``, what is proved of each, and where to halve it."""
+
+    lower: Tensor
+    upper: Tensor
+    bound: Tensor
+    axis: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def __getitem__(self, chosen: Tensor | slice) -> _Open:
+        return _Open(*(part[chosen] for part in self.parts()))
+
+    def parts(self) -> tuple[Tensor, ...]:
+        return self.lower, self.upper, self.bound, self.axis
+
+
+class InputTree:
+    """Boxes of a region, each to be cleared of all polyhedra.
+
+    Every box is bounded by CROWN from scratch; it is halved along the input whose width times the
+    steepness of what is still open is largest.
+
+    Args:
+        question: over a box.
+        propagator: of its network, in the type that is believed.
+        offer: takes points that may be witnesses, ``(b, n)``; true once one is.
+        batch: boxes that are bounded at once.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        propagator: Propagator,
+        offer: Callable[[Tensor], bool],
+        *,
+        batch: int = 256,
+    ) -> None:
+        self.question = question
+        self.propagator = propagator
+        self.offer = offer
+        self.batch = batch
+        self.count = 0
+        self._rows = propagator.tensor(question.rows)
+        self._sides = propagator.tensor(question.sides)
+        self._owned = [
+            torch.as_tensor(np.flatnonzero(question.owner == p)) for p in question.polyhedra
+        ]
+        lower, upper = (
+            propagator.tensor(end)[None] for end in (question.region.lower, question.region.upper)
+        )
+        propagator.settle(propagator.interval(Boxes(lower, upper)))
+        self._width = upper - lower
+        nothing = torch.full((1,), -torch.inf, dtype=propagator.dtype)
+        axis = self._width.argmax(1)
+        self._stack = [_Open(lower, upper, nothing, axis)]
+        self._whole = True
+        self.narrow: list[_Open] = []
+
+    @property
+    def open(self) -> int:
+        """How many boxes are not closed."""
+        return sum(map(len, self._stack)) + sum(map(len, self.narrow))
+
+    @property
+    def bound(self) -> float:
+        """The worst bound of an open box; infinite when none is open."""
+        parts = [*self._stack, *self.narrow]
+        return min((float(part.bound.min()) for part in parts), default=torch.inf)
+
+    def run(self, clock: Clock, tell: Callable[[], None] = lambda: None) -> bool:
+        """Search until no box is open, or a witness is found, or the clock says so.
+
+        Returns:
+            Whether a witness was found.
+        """
+        while self._stack and not clock.expired:
+            boxes = self._taken()
+            if not self._whole:
+                boxes = self._halved(boxes)
+            self._whole = False
+            self.count += len(boxes)
+            if len(boxes) and self._bounded(boxes):
+                return True
+            tell()
+        return False
+
+    def _taken(self) -> _Open:
+        taken, size = [], 0
+        while self._stack and size < self.batch:
+            top = self._stack.pop()
+            room = self.batch - size
+            if len(top) > room:
+                self._stack.append(top[:-room])
+                top = top[-room:]
+            taken.append(top)
+            size += len(top)
+        columns = zip(*(one.parts() for one in taken), strict=True)
+        return _Open(*(torch.cat(parts) for parts in columns))
+
+    def _halved(self, boxes: _Open) -> _Open:
+        """Both halves of every box; what is too narrow for that is left open for good."""
+        axis = boxes.axis[:, None]
+        width = (boxes.upper - boxes.lower).gather(1, axis)
+        whole = self._width.expand(len(boxes), -1).gather(1, axis)
+        narrow = (width <= FINEST * whole)[:, 0]
+        if narrow.any():
+            self.narrow.append(boxes[narrow])
+            boxes = boxes[~narrow]
+            axis = boxes.axis[:, None]
+        middle = ((boxes.lower + boxes.upper) / 2).gather(1, axis)
+        return _Open(
+            torch.cat([boxes.lower, boxes.lower.scatter(1, axis, middle)]),
+            torch.cat([boxes.upper.scatter(1, axis, middle), boxes.upper]),
+            boxes.bound.repeat(2),
+            boxes.axis.repeat(2),
+        )
+
+    def _bounded(self, boxes: _Open) -> bool:
+        """Bound the boxes and keep those that stay open; true if a point of them is a witness."""
+        p, network = self.propagator, self.question.network
+        rooms = Boxes(boxes.lower, boxes.upper)
+        spans = p.crown(rooms, output=False)
+        lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
+        rows = self._rows.expand(len(boxes), -1, -1)
+        found = p.backward(network.output, rows, rooms, lines)
+        bound = found.bound + self._sides
+        refuted = torch.stack([bound[:, own].amax(1) for own in self._owned], 1)
+        boxes.bound = torch.maximum(boxes.bound, refuted.amin(1))
+        open_ = ~(boxes.bound > 0)
+        if not open_.any():
+            return False
+        middle = (boxes.lower + boxes.upper)[open_, None] / 2
+        points = torch.cat([found.x[open_], middle], 1)
+        if self.offer(points.reshape(-1, points.shape[-1])):
+            return True
+        counts = torch.stack([(refuted[:, k] <= 0) for k in range(len(self._owned))], 1)
+        weight = torch.zeros_like(bound)
+        for k, own in enumerate(self._owned):
+            weight[:, own] = counts[:, k, None].to(bound.dtype)
+        slope = (p.steepness(rows, lines) * weight[..., None]).sum(1)
+        spread = slope * (boxes.upper - boxes.lower)
+        # Where nothing depends on an input, the widest one is halved.
+        flat = (boxes.upper - boxes.lower) / self._width.clamp(min=1e-300)
+        boxes.axis = (spread + 1e-12 * spread.amax(1, keepdim=True) * flat + 1e-300 * flat).argmax(
+            1
+        )
+        self._stack.append(boxes[open_])
+        return False

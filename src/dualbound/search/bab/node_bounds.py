@@ -1,0 +1,295 @@
+"""Bounds of many nodes of a tree over phases at once: slopes and multipliers, ascended together.
+
+A node is a goal ``row·output + side``, the decided phases of some neurons, and the slopes and
+multipliers that its parent ended with. What is ascended may be computed in any precision; what is
+believed is one last pass in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dualbound.bounds.batched import Ascent, Lines, Passed, Propagator, Rooms, Spans
+from dualbound.search.bab.question import Question
+
+
+@dataclass(eq=False)
+class Nodes:
+    """Nodes of a tree, one a row.
+
+    Attributes:
+        goals: what each asks about, a goal of the question.
+        signs: phases decided: 1 active, -1 inactive, 0 open, ``(b, u)``, ``u`` unstable neurons.
+        alpha: slopes of lower lines, ``(b, u)``.
+        beta: multipliers of decided phases, ``(b, u)``.
+        bound: proved lower bound of each node's goal, ``(b,)``.
+        split: the neuron to decide next.
+    """
+
+    goals: Tensor
+    signs: Tensor
+    alpha: Tensor
+    beta: Tensor
+    bound: Tensor
+    split: Tensor
+
+    def __len__(self) -> int:
+        return len(self.goals)
+
+    def __getitem__(self, chosen: Tensor | slice) -> Nodes:
+        return Nodes(*(part[chosen] for part in self.parts()))
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """All columns."""
+        return self.goals, self.signs, self.alpha, self.beta, self.bound, self.split
+
+    @staticmethod
+    def joined(several: list[Nodes]) -> Nodes:
+        """All nodes of several groups."""
+        columns = zip(*(one.parts() for one in several), strict=True)
+        return Nodes(*(torch.cat(parts) for parts in columns))
+
+    def children(self) -> Nodes:
+        """Both children of every node, those with the active phase first."""
+        each = torch.arange(len(self), device=self.split.device)
+        active, inactive = self.signs.clone(), self.signs.clone()
+        active[each, self.split] = 1
+        inactive[each, self.split] = -1
+        made = self[torch.cat([each, each])]
+        made.signs = torch.cat([active, inactive])
+        return made
+
+
+class NodeBounds:
+    """The relaxation that all nodes of one tree share.
+
+    Args:
+        question: what is asked.
+        rooms: its region.
+        spans: bounds of every node of the network over it, in float64.
+        exact: what it says is believed.
+        fast: computes while slopes and multipliers are looked for.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        rooms: Rooms,
+        spans: Spans,
+        *,
+        exact: Propagator,
+        fast: Propagator,
+    ) -> None:
+        self.network = question.network
+        self.exact, self.fast = exact, fast
+        self._rooms = {p: rooms.to(p.dtype) for p in {exact, fast}}
+        self._rows = {p: p.tensor(question.rows) for p in {exact, fast}}
+        self._sides = {p: p.tensor(question.sides) for p in {exact, fast}}
+        lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in self.network.relus}
+        self._base = {
+            p: {name: line.to(p.dtype) for name, line in lines.items()} for p in {exact, fast}
+        }
+        self._index = {name: line.unstable[0].nonzero()[:, 0] for name, line in lines.items()}
+        self._part: dict[str, slice] = {}
+        self.unstable = 0
+        for name, index in self._index.items():
+            self._part[name] = slice(self.unstable, self.unstable + len(index))
+            self.unstable += len(index)
+
+    def root(self) -> Nodes:
+        """One node a goal, nothing decided, CROWN's slopes."""
+        device = self.exact.device
+        count = len(self._rows[self.exact])
+        flat = [self._base[self.fast][name].alpha[0, index] for name, index in self._index.items()]
+        alpha = torch.cat([*flat, torch.zeros(0, dtype=self.fast.dtype, device=device)])
+        return Nodes(
+            torch.arange(count, device=device),
+            torch.zeros(count, self.unstable, dtype=torch.int8, device=device),
+            alpha.expand(count, -1).clone(),
+            torch.zeros(count, self.unstable, dtype=self.fast.dtype, device=device),
+            torch.full((count,), -torch.inf, dtype=torch.float64, device=device),
+            torch.zeros(count, dtype=torch.int64, device=device),
+        )
+
+    def ascend(
+        self,
+        nodes: Nodes,
+        steps: int,
+        *,
+        offer: Callable[[Tensor], object] | None = None,
+        alpha_rate: float = 0.2,
+        beta_rate: float = 0.5,
+        decay: float = 0.9,
+    ) -> Tensor:
+        """Improve slopes and multipliers in place, and prove each node's bound.
+
+        Args:
+            nodes: changed: their slopes, multipliers and bounds.
+            steps: of ascent; 0 only evaluates.
+            offer: takes the points where the linear bounds are smallest, after the last step.
+            alpha_rate: length of the first step of the slopes.
+            beta_rate: of the multipliers, relative to the coefficients that they are added to.
+            decay: of the lengths, a step.
+
+        Returns:
+            For every node and unstable neuron, what its relaxation may cost; below 0 where it
+            is decided, ``(b, u)``.
+        """
+        p = self.fast
+        best = torch.full_like(nodes.bound, -torch.inf)
+        best_alpha, best_beta = nodes.alpha, nodes.beta
+        lines = self._lines(p, nodes.signs)
+        decided = nodes.signs != 0
+        signs = nodes.signs.to(p.dtype)
+        ascent_alpha, ascent_beta = Ascent(nodes.alpha), Ascent(nodes.beta)
+        scale = None
+        for step in range(steps + 1):
+            found, slopes = self._passed(p, nodes, lines, keep=step < steps)
+            bound = found.bound[:, 0].to(best.dtype)
+            better = bound > best
+            best = torch.where(better, bound, best)
+            best_alpha = torch.where(better[:, None], nodes.alpha, best_alpha)
+            best_beta = torch.where(better[:, None], nodes.beta, best_beta)
+            if step == steps or bool((best > 0).all()):
+                break
+            values = self._gathered(p.gradient(found, lines, slopes), nodes)
+            through = self._gathered(found.through, nodes)
+            if scale is None:
+                scale = through.abs() + through.abs().mean(1, keepdim=True)
+            rise_alpha = torch.where(decided, 0.0, through.clamp(min=0) * values)
+            rise_beta = torch.where(decided, -signs * values, 0.0)
+            rate = decay**step
+            moved = nodes.alpha + alpha_rate * rate * ascent_alpha.direction(rise_alpha)
+            nodes.alpha = moved.clamp(0, 1)
+            charged = nodes.beta + beta_rate * rate * scale * ascent_beta.direction(rise_beta)
+            nodes.beta = charged.clamp(min=0)
+        nodes.alpha, nodes.beta = best_alpha, best_beta
+        return self._proved(nodes, offer)
+
+    def chosen(self, nodes: Nodes, scores: Tensor, look_ahead: int) -> Tensor:
+        """The neuron to decide in each node: of the best by score, the best by looking ahead.
+
+        Args:
+            nodes: each with an open neuron.
+            scores: as `ascend` gives them.
+            look_ahead: how many neurons are tried.
+        """
+        width = min(look_ahead, scores.shape[1])
+        top, candidates = scores.topk(width, dim=1)
+        if width == 1:
+            return candidates[:, 0]
+        gains = []
+        for k in range(width):
+            trial = nodes[:]
+            trial.split = candidates[:, k]
+            both = self._quick(trial.children()).reshape(2, -1).clamp(max=0)
+            gain = both - nodes.bound.clamp(max=0)
+            worth = gain.amin(0) + 0.1 * gain.amax(0)
+            gains.append(torch.where(top[:, k] < 0, -torch.inf, worth))
+        best = torch.stack(gains, 1).argmax(1)
+        return candidates.gather(1, best[:, None])[:, 0]
+
+    def _quick(self, nodes: Nodes) -> Float[Tensor, " b"]:
+        """The nodes' bounds as they are, in the fast type: to look ahead, not to believe."""
+        found, _ = self._passed(self.fast, nodes, self._lines(self.fast, nodes.signs), keep=False)
+        return found.bound[:, 0].to(nodes.bound.dtype)
+
+    def phases(self, node: Nodes) -> dict[str, np.ndarray]:
+        """The decided phases of one node, for each neuron of each rectifier."""
+        found = {}
+        for relu in self.network.relus:
+            found[relu.name] = np.zeros(relu.size, dtype=np.int8)
+            index = self._index[relu.name].cpu().numpy()
+            found[relu.name][index] = node.signs[0, self._part[relu.name]].cpu().numpy()
+        return found
+
+    def _proved(self, nodes: Nodes, offer: Callable[[Tensor], object] | None) -> Tensor:
+        """Evaluate the nodes once in float64, and believe it; see `ascend` for the result."""
+        lines = self._lines(self.exact, nodes.signs)
+        found, slopes = self._passed(self.exact, nodes, lines, keep=True)
+        nodes.bound = torch.maximum(nodes.bound, found.bound[:, 0])
+        if offer is not None:
+            offer(found.x[:, 0])
+        through = self._gathered(found.through, nodes)
+        value = self._gathered(self.exact.gradient(found, lines, slopes), nodes)
+        slope = self._gathered({name: line.slope[:, None] for name, line in lines.items()}, nodes)
+        above = self._gathered(
+            {name: line.intercept[:, None] for name, line in lines.items()}, nodes
+        )
+        rectified = value.clamp(min=0)
+        upper = (slope * value + above - rectified).clamp(min=0)
+        lower = (rectified - nodes.alpha * value).clamp(min=0)
+        cost = torch.where(through < 0, -through * upper, through * lower)
+        # What costs nothing at this point may at others: ties are broken by the width of the lines.
+        cost = cost + 1e-3 * above * through.abs()
+        return torch.where(nodes.signs == 0, cost, -1.0)
+
+    def _passed(
+        self, p: Propagator, nodes: Nodes, lines: Mapping[str, Lines], *, keep: bool
+    ) -> tuple[Passed, dict[str, Tensor]]:
+        """One backward pass with the nodes' slopes and multipliers, and those slopes, spread."""
+        slopes = self._slopes(p, nodes, lines)
+        found = p.backward(
+            self.network.output,
+            self._rows[p][nodes.goals][:, None],
+            self._rooms[p],
+            lines,
+            slopes=slopes,
+            charges=self._charges(p, nodes),
+            keep=keep,
+        )
+        found.bound = found.bound + self._sides[p][nodes.goals][:, None]
+        return found, slopes
+
+    def _lines(self, p: Propagator, signs: Tensor) -> dict[str, Lines]:
+        """The lines of every node: those of the root, exact where a phase is decided."""
+        found = {}
+        for name, index in self._index.items():
+            base, here = self._base[p][name], signs[:, self._part[name]]
+            if not len(index) or not bool(here.any()):
+                found[name] = base
+                continue
+            low, high = (end.expand(len(signs), -1).clone() for end in (base.lower, base.upper))
+            low[:, index] = torch.where(here > 0, 0.0, low[:, index])
+            high[:, index] = torch.where(here < 0, 0.0, high[:, index])
+            found[name] = Lines.of((low, high))
+        return found
+
+    def _slopes(self, p: Propagator, nodes: Nodes, lines: Mapping[str, Lines]) -> dict[str, Tensor]:
+        """Slopes of all neurons from those of the unstable ones."""
+        found = {}
+        for name, index in self._index.items():
+            if len(index):
+                whole = lines[name].alpha.expand(len(nodes), -1).clone()
+                open_ = nodes.signs[:, self._part[name]] == 0
+                own = nodes.alpha[:, self._part[name]].to(p.dtype)
+                whole[:, index] = torch.where(open_, own, whole[:, index])
+                found[name] = whole[:, None]
+        return found
+
+    def _charges(self, p: Propagator, nodes: Nodes) -> dict[str, Tensor]:
+        found = {}
+        charge = -nodes.signs.to(p.dtype) * nodes.beta.to(p.dtype)
+        for name, index in self._index.items():
+            here = charge[:, self._part[name]]
+            if len(index) and bool(here.any()):
+                whole = here.new_zeros(len(nodes), self.network[name].size)
+                whole[:, index] = here
+                found[name] = whole[:, None]
+        return found
+
+    def _gathered(self, values: Mapping[str, Tensor], nodes: Nodes) -> Tensor:
+        """Of a value for each neuron, those of the unstable ones, ``(b, u)``."""
+        parts = [
+            values[name][:, 0, index].expand(len(nodes), -1)
+            if name in values
+            else nodes.alpha.new_zeros(len(nodes), len(index))
+            for name, index in self._index.items()
+        ]
+        return torch.cat([*parts, nodes.alpha.new_zeros(len(nodes), 0)], dim=1)

@@ -1,0 +1,125 @@
+"""Branch and bound on the phases of unstable neurons, many nodes at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dualbound.limits import Clock
+from dualbound.search.bab.node_bounds import NodeBounds, Nodes
+
+
+class PhaseTree:
+    """Open nodes of a tree over phases: each goal must be proved positive in all of them.
+
+    Args:
+        relaxation: bounds nodes.
+        offer: takes points of the region that may be witnesses, ``(b, n)``; true once one is.
+        leaf: closes a node whose phases are all decided: its proved bound, or minus infinity.
+        batch: nodes that are bounded at once.
+        steps: of ascent at every node.
+        look_ahead: how many of the most promising neurons are tried before one is decided.
+    """
+
+    def __init__(
+        self,
+        relaxation: NodeBounds,
+        offer: Callable[[Tensor], bool],
+        leaf: Callable[[Nodes], float],
+        *,
+        batch: int = 64,
+        steps: int = 10,
+        look_ahead: int = 3,
+    ) -> None:
+        self.relaxation = relaxation
+        self.count = 0
+        self.undecided: list[Nodes] = []
+        self._offer, self._leaf = offer, leaf
+        self._batch, self._steps, self._look_ahead = batch, steps, look_ahead
+        self._stack: list[Nodes] = []
+
+    @property
+    def open(self) -> int:
+        """How many nodes are not closed."""
+        return sum(map(len, self._stack)) + sum(map(len, self.undecided))
+
+    @property
+    def bound(self) -> float:
+        """The worst bound of an open node; infinite when none is open."""
+        parts = [*self._stack, *self.undecided]
+        return min((float(part.bound.min()) for part in parts), default=torch.inf)
+
+    def push(self, nodes: Nodes, scores: Tensor) -> None:
+        """Keep what is not proved, and choose what it is split on.
+
+        Args:
+            nodes: bounded.
+            scores: of their unstable neurons, see `NodeBounds.ascend`.
+        """
+        kept = ~(nodes.bound > 0)
+        nodes, scores = nodes[kept], scores[kept]
+        if not len(nodes):
+            return
+        if scores.shape[1] == 0:
+            self._close(nodes)
+            return
+        full = (scores < 0).all(1)
+        self._close(nodes[full])
+        nodes, scores = nodes[~full], scores[~full]
+        if len(nodes):
+            nodes.split = self.relaxation.chosen(nodes, scores, self._look_ahead)
+            self._stack.append(nodes[torch.argsort(nodes.bound)])
+
+    @property
+    def goals(self) -> set[int]:
+        """The goals that have an open node."""
+        return {int(g) for part in (*self._stack, *self.undecided) for g in part.goals}
+
+    def run(
+        self, clock: Clock, tell: Callable[[], None] = lambda: None, *, most: float = math.inf
+    ) -> bool:
+        """Search until no node is open, or a witness is found, or a limit is reached.
+
+        The nodes nearest to a proof are taken first, so that few are open at any time.
+
+        Args:
+            clock: when to stop.
+            tell: called after every batch.
+            most: how many nodes to bound, at most, in all.
+
+        Returns:
+            Whether a witness was found.
+        """
+        while self._stack and self.count < most and not clock.expired:
+            children = self._taken().children()
+            self.count += len(children)
+            points: list[Tensor] = []
+            scores = self.relaxation.ascend(children, self._steps, offer=points.append)
+            if self._offer(points[0][~(children.bound > 0)]):
+                return True
+            self.push(children, scores)
+            tell()
+        return False
+
+    def _taken(self) -> Nodes:
+        taken, size = [], 0
+        while self._stack and size < self._batch:
+            top = self._stack.pop()
+            room = self._batch - size
+            if len(top) > room:
+                self._stack.append(top[:-room])
+                top = top[-room:]
+            taken.append(top)
+            size += len(top)
+        return Nodes.joined(taken)
+
+    def _close(self, nodes: Nodes) -> None:
+        """Close nodes in which every phase is decided, one by one."""
+        for k in range(len(nodes)):
+            one = nodes[k : k + 1]
+            bound = self._leaf(one)
+            if not bound > 0:
+                self.undecided.append(one)
