@@ -215,7 +215,7 @@ def test_an_end_that_is_left_out_costs_no_rectifier():
 
 def test_the_largest_of_many_takes_a_tree():
     network: Network = assert_agrees(build([helper.make_node("ReduceMax", ["x"], ["y"])], [1, 16]))
-    assert [relu.size for relu in network.relus] == [1] * 15
+    assert [relu.size for relu in network.relus] == [8, 4, 2, 1]
     depth = {network.input: 0}
     for node in network.nodes[1:]:
         depth[node.name] = max(depth[name] for name in node.reads) + (node in network.relus)

@@ -11,9 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from dualbound.network.onnx_operators import Call, operator
-from dualbound.network.tensors import Operand, add, positions, reshape, scale, subtract, take
+from dualbound.network.tensors import (
+    Operand,
+    Variable,
+    add,
+    concatenate,
+    positions,
+    reshape,
+    scale,
+    subtract,
+    take,
+)
 
 _LARGEST = float(np.finfo(np.float32).max)  # exporters write it for an end that is left out
 _FAR = 2.0**20
@@ -117,6 +128,30 @@ def of_all(call: Call, choose: Choice, parts: Sequence[Operand]) -> Operand:
     return parts[0]
 
 
+def of_lines(call: Call, choose: Choice, x: Variable, lines: Int[np.ndarray, "k *shape"]) -> Operand:
+    """The largest (or smallest) along the first axis of these flat positions of a tensor.
+
+    One half is compared with the other, so that there are as many rectifier nodes as levels.
+    """
+    count = len(lines)
+    made: Operand = take(x, lines)
+    while count > 1:
+        half = count // 2
+        first, second, rest = (
+            _slice(made, slice(*ends)) for ends in ((half,), (half, 2 * half), (2 * half, count))
+        )
+        made = choose(call, first, second)
+        if count % 2:
+            made = concatenate([made, rest], 0)
+        count -= half
+    return reshape(made, made.shape[1:])
+
+
+def _slice(x: Operand, chosen: slice) -> Operand:
+    """Some entries along the first axis."""
+    return x[chosen] if isinstance(x, np.ndarray) else take(x, positions(x)[chosen])
+
+
 @operator("Max")
 def _max(call: Call) -> Operand:
     return of_all(call, maximum, [call[k] for k in range(len(call.operands))])
@@ -142,5 +177,4 @@ def _over_axes(call: Call, choose: Choice) -> Operand:
     x = call.variable(0)
     axes, shape = call.reduced(x.shape)
     lines = np.moveaxis(positions(x), axes, range(len(axes)))
-    lines = lines.reshape(-1, *lines.shape[len(axes) :])
-    return reshape(of_all(call, choose, [take(x, np.asarray(line)) for line in lines]), shape)
+    return reshape(of_lines(call, choose, x, lines.reshape(-1, *lines.shape[len(axes) :])), shape)

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from dualbound.network.linear import Convolution, check_entries
 from dualbound.network.onnx_operators import Call, operator, summed
-from dualbound.network.onnx_pieces import maximum, of_all
+from dualbound.network.onnx_pieces import maximum, of_lines
 from dualbound.network.tensors import (
     NotAffine,
     Operand,
@@ -21,7 +21,6 @@ from dualbound.network.tensors import (
     positions,
     reshape,
     scale,
-    take,
 )
 
 
@@ -217,8 +216,7 @@ def _batch_normalisation(call: Call) -> Operand:
 def _max_pool(call: Call) -> Operand:
     """The largest of each window; what is padded is never the largest."""
     x, places = _pooled(call)
-    anyone = places.max(axis=0)
-    return of_all(call, maximum, [take(x, np.where(at >= 0, at, anyone)) for at in places])
+    return of_lines(call, maximum, x, np.where(places >= 0, places, places.max(axis=0)))
 
 
 @operator("AveragePool")
@@ -298,7 +296,6 @@ def _global_average(call: Call) -> Operand:
 @operator("GlobalMaxPool")
 def _global_max(call: Call) -> Operand:
     x = call.variable(0)
-    space = _space(x)
-    lines = positions(x).reshape(*x.shape[:2], -1)
-    largest = of_all(call, maximum, [take(x, lines[..., k]) for k in range(lines.shape[-1])])
-    return reshape(largest, (*x.shape[:2], *[1] * len(space)))
+    lines = positions(x).reshape(*x.shape[:2], math.prod(_space(x)))
+    largest = of_lines(call, maximum, x, np.moveaxis(lines, -1, 0))
+    return reshape(largest, (*x.shape[:2], *[1] * len(x.shape[2:])))

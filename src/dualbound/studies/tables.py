@@ -153,12 +153,17 @@ def _as_text(table: pd.DataFrame) -> str:
 
     if not isinstance(table.columns, pd.MultiIndex):
         return table.to_string(float_format=lambda v: f"{v:.4g}", na_rep="–") + "\n"
-    head = table[""].astype("Int64")
-    blocks = [head.astype(object).where(head.notna(), "–").to_string()]
+    head = table[""].astype("Int64").apply(_dashed)
+    blocks = [head.to_string()]
     for column in dict.fromkeys(name for name, _ in table.columns if name):
         block = table[column].to_string(float_format=lambda v: f"{v:.4g}", na_rep="–")
         blocks.append(f"{column}\n{block}")
     return "\n\n".join(blocks) + "\n"
+
+
+def _dashed(counts: pd.Series) -> pd.Series:
+    """Whole numbers, with a dash where there is none."""
+    return counts if counts.notna().all() else counts.astype(object).where(counts.notna(), "–")
 
 
 def _flat(table: pd.DataFrame) -> pd.DataFrame:

@@ -80,7 +80,9 @@ def alpha_crown(
                     rows = torch.zeros(len(some), node.size, dtype=low.dtype, device=low.device)
                     rows[torch.arange(len(some)), some] = 1.0
                     both = torch.cat([rows, -rows])[None]
-                    found = ascended(propagator, node.name, both, rooms, lines, steps, fast=fast)[0]
+                    found = ascended(
+                        propagator, node.name, both, rooms, lines, steps, fast=fast, clock=clock
+                    )[0]
                     low[0, some] = torch.maximum(low[0, some], found[: len(some)])
                     high[0, some] = torch.minimum(high[0, some], -found[len(some) :])
                 spans[node.name] = torch.minimum(low, high), torch.maximum(low, high)
@@ -96,6 +98,7 @@ def ascended(
     steps: int,
     *,
     fast: Propagator | None = None,
+    clock: Clock | None = None,
     rate: float = 0.3,
     decay: float = 0.9,
 ) -> Float[Tensor, "b k"]:
@@ -116,7 +119,7 @@ def ascended(
         for name, slope in slopes.items():
             known = best_slopes.get(name, quick_lines[name].alpha[:, None])
             best_slopes[name] = torch.where(better[..., None], slope, known)
-        if step == steps:
+        if step == steps or (clock is not None and clock.expired):
             break
         values = p.gradient(passed, quick_lines, slopes)
         for name, here in passed.through.items():

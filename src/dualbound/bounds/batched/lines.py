@@ -42,6 +42,13 @@ class Lines:
         alpha = torch.where(unstable, (high > -low).to(low.dtype), active)
         return cls(low, high, unstable, slope, intercept, alpha)
 
+    def __getitem__(self, chosen: Tensor) -> Lines:
+        """The lines of some sets; those that hold for all sets stay as they are."""
+        if len(self.lower) == 1 and len(chosen) != 1:
+            return self
+        parts = (self.lower, self.upper, self.unstable, self.slope, self.intercept, self.alpha)
+        return Lines(*(part[chosen] for part in parts))
+
     def to(self, dtype: torch.dtype) -> Lines:
         """The same lines in another floating-point type, for looking, not for believing."""
         low, high, slope, intercept, alpha = (

@@ -2,8 +2,8 @@ r"""Linear bounds in batches, in torch: CROWN with slopes and multipliers that c
 
 One backward pass bounds :math:`\min_x c^\top v(x)` from below, for many rows ``c`` over many sets
 of inputs at once. An unstable rectifier lies between its upper line and a lower line of any slope
-:math:`\alpha \in [0, 1]`; a neuron whose phase is decided, :math:`s v \ge 0` with s = 1 where active
-and -1 where not, may be charged :math:`\beta \ge 0` for it:
+:math:`\alpha \in [0, 1]`; a neuron whose phase is decided, :math:`s v \ge 0` with s = 1 where
+active and -1 where not, may be charged :math:`\beta \ge 0` for it:
 
 .. math:: \min_x \{c^\top v(x) : s v_j \ge 0\} \ge \max_{\alpha, \beta}
     \min_x \left(a(\alpha, \beta)^\top x + d(\alpha, \beta)\right)
@@ -31,6 +31,9 @@ from dualbound.bounds.batched.lines import Lines
 from dualbound.bounds.batched.rooms import Rooms, Span, Spans
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
 from dualbound.network.torch_linear import TorchMap, torch_map
+
+COMBINING = 12
+"""Steps in which weights of rows are looked for."""
 
 
 @dataclass(eq=False)
@@ -258,6 +261,43 @@ class Propagator:
         if start not in self._ancestors:
             self._ancestors[start] = self.network.up_to(start).nodes[:-1]
         return self._ancestors[start]
+
+    def combined(
+        self, passed: Passed, bound: Float[Tensor, "b k"], chosen: Tensor, rooms: Rooms
+    ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b k"]]:
+        r"""What the linear bounds of some rows prove together: that one of them is positive.
+
+        .. math:: \max_{\lambda \ge 0, \sum \lambda = 1} \min_x \sum_i \lambda_i (s_i^\top x + c_i)
+
+        The weights are looked for by exponentiated gradients; any weights are valid.
+
+        Args:
+            passed: a backward pass of all rows.
+            bound: of each row, constants that were added after the pass included.
+            chosen: the rows.
+            rooms: that were passed.
+
+        Returns:
+            The bound, and the weights of the rows that prove it.
+        """
+        slope, least = passed.slope[:, chosen], bound[:, chosen]
+        constant = least - (slope * passed.x[:, chosen]).sum(-1)
+        size = constant.abs() + slope.abs() @ self._reach[self.network.input]
+        best, first = least.max(1)
+        weights = torch.nn.functional.one_hot(first, least.shape[1]).to(least.dtype)
+        scale = (least.amax(1) - least.amin(1)).clamp(min=1e-12)[:, None]
+        logits = torch.zeros_like(least)
+        for step in range(COMBINING):
+            weight = torch.softmax(logits, 1)
+            together = (weight[..., None] * slope).sum(1, keepdim=True)
+            x = rooms.minimiser(together)
+            value = (together * x).sum((1, 2)) + (weight * constant).sum(1)
+            value = value - self._unit * (weight * size).sum(1)
+            weights = torch.where((value > best)[:, None], weight, weights)
+            best = torch.maximum(best, value)
+            rise = (slope * x).sum(-1) + constant
+            logits = logits + (4 / (1 + step) ** 0.5) * rise / scale
+        return best, weights
 
     def steepness(
         self, rows: Float[Tensor, "b k m"], lines: Mapping[str, Lines]

@@ -73,6 +73,9 @@ class Boxes(Rooms):
         """A corner."""
         return torch.where(c > 0, self.lower[:, None], self.upper[:, None])
 
+    def __getitem__(self, chosen: Tensor) -> Boxes:
+        return Boxes(self.lower[chosen], self.upper[chosen])
+
     def span(self) -> Span:
         """The boxes themselves."""
         return self.lower, self.upper

@@ -30,8 +30,11 @@ FEW_INPUTS = 10
 FEW_NEURONS = 20
 """With at most so many open neurons, they are decided whatever the number of inputs."""
 
-ROUNDS = ((1, 1500), (16, 5000), (64, 20000), (256, np.inf))
-"""Leaves of the trees that bound single neurons (1: none), and nodes of the tree after them."""
+LEAVES = (1, 16, 64, 256)
+"""Of the trees that bound single neurons, round after round; 1: none."""
+
+FIRST_NODES = 1500
+"""Of the first tree over phases, at least; see `_Run._most`."""
 
 CLOSED = float(np.finfo(float).tiny)
 """A closed tree proves that the slack is below 0, and not by how much."""
@@ -263,7 +266,7 @@ class _Run:
         spans = alpha_crown(
             self.exact, self.rooms, known=spans, steps=10, fast=self.fast, clock=clock
         )
-        for leaves, most in ROUNDS:
+        for leaves, next_ in zip(LEAVES, (*LEAVES[1:], None), strict=True):
             if leaves > 1:
                 decision.enter("refine")
                 spans = refined(
@@ -276,9 +279,15 @@ class _Run:
                     clock=clock,
                     look_ahead=self.engine.look_ahead,
                 )
-            self._tree(spans, most, first=leaves == 1)
+            self._tree(spans, self._most(spans, next_), first=leaves == 1)
             if decision.settled():
                 return
+
+    def _most(self, spans: Spans, leaves: int | None) -> float:
+        """Nodes of a tree before neurons are bounded anew: about half of what that will cost."""
+        if leaves is None:
+            return np.inf
+        return max(FIRST_NODES, leaves * self._unstable(spans))
 
     def _tree(self, spans: Spans, most: float, *, first: bool) -> None:
         """One tree over phases, of at most so many nodes."""
@@ -290,7 +299,7 @@ class _Run:
         relaxation = NodeBounds(asked, self.rooms, spans, exact=self.exact, fast=self.fast)
         decision.unstable = relaxation.unstable
         nodes = relaxation.root()
-        relaxation.ascend(nodes, 30, offer=self._offer)
+        relaxation.ascend(nodes, 30, offer=self._offer, clock=decision.clock)
         bounds = nodes.bound.cpu().numpy()
         self._settle(bounds)
         if decision.settled():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dualbound.bounds.batched import Boxes, Lines, Propagator
+from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended
 from dualbound.limits import Clock
 from dualbound.search.bab.question import Question
+
+ASCENDING = 5
+"""Steps in which the slopes of a weighted row are ascended."""
 
 FINEST = 1e-9
 """Boxes narrower than this, relative to the region, are not halved any more."""
@@ -39,8 +42,7 @@ class _Open:
 class InputTree:
     """Boxes of a region, each to be cleared of all polyhedra.
 
-    Every box is bounded by CROWN from scratch; it is halved along the input whose width times the
-    steepness of what is still open is largest.
+    Every box is bounded by CROWN from scratch, and halved if that is not enough.
 
     Args:
         question: over a box.
@@ -140,31 +142,64 @@ class InputTree:
     def _bounded(self, boxes: _Open) -> bool:
         """Bound the boxes and keep those that stay open; true if a point of them is a witness."""
         p, network = self.propagator, self.question.network
-        rooms = Boxes(boxes.lower, boxes.upper)
-        spans = p.crown(rooms, output=False)
+        spans = p.crown(Boxes(boxes.lower, boxes.upper), output=False)
         lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
-        rows = self._rows.expand(len(boxes), -1, -1)
-        found = p.backward(network.output, rows, rooms, lines)
-        bound = found.bound + self._sides
-        refuted = torch.stack([bound[:, own].amax(1) for own in self._owned], 1)
+        refuted, points = self._refuted(boxes, lines)
         boxes.bound = torch.maximum(boxes.bound, refuted.amin(1))
         open_ = ~(boxes.bound > 0)
         if not open_.any():
             return False
-        middle = (boxes.lower + boxes.upper)[open_, None] / 2
-        points = torch.cat([found.x[open_], middle], 1)
+        boxes, refuted = boxes[open_], refuted[open_]
+        middle = (boxes.lower + boxes.upper)[:, None] / 2
+        points = torch.cat([points[open_], middle], 1)
         if self.offer(points.reshape(-1, points.shape[-1])):
             return True
-        counts = torch.stack([(refuted[:, k] <= 0) for k in range(len(self._owned))], 1)
-        weight = torch.zeros_like(bound)
-        for k, own in enumerate(self._owned):
-            weight[:, own] = counts[:, k, None].to(bound.dtype)
-        slope = (p.steepness(rows, lines) * weight[..., None]).sum(1)
-        spread = slope * (boxes.upper - boxes.lower)
-        # Where nothing depends on an input, the widest one is halved.
-        flat = (boxes.upper - boxes.lower) / self._width.clamp(min=1e-300)
-        boxes.axis = (spread + 1e-12 * spread.amax(1, keepdim=True) * flat + 1e-300 * flat).argmax(
-            1
-        )
-        self._stack.append(boxes[open_])
+        lines = {name: line[open_] for name, line in lines.items()}
+        boxes.axis = self._axis(boxes, lines, refuted)
+        self._stack.append(boxes)
         return False
+
+    def _refuted(self, boxes: _Open, lines: Mapping[str, Lines]) -> tuple[Tensor, Tensor]:
+        """What is proved of every polyhedron in every box, and points that may be witnesses.
+
+        The rows of a polyhedron are weighted by what their linear bounds prove together; where that
+        is not enough, the slopes of the weighted row are ascended.
+        """
+        p, output = self.propagator, self.question.network.output
+        rooms = Boxes(boxes.lower, boxes.upper)
+        rows = self._rows.expand(len(boxes), -1, -1)
+        found = p.backward(output, rows, rooms, lines)
+        bound = found.bound + self._sides
+        refuted, together, sides = [], [], []
+        for own in self._owned:
+            if len(own) == 1:
+                best, weight = bound[:, own[0]], torch.ones_like(bound[:, own])
+            else:
+                best, weight = p.combined(found, bound, own, rooms)
+            refuted.append(best)
+            together.append(weight @ self._rows[own])
+            sides.append(weight @ self._sides[own])
+        proved = torch.stack(refuted, 1)
+        open_ = ~(proved > 0).all(1)
+        if open_.any():
+            some = {name: line[open_] for name, line in lines.items()}
+            rows = torch.stack(together, 1)[open_]
+            better = ascended(p, output, rows, rooms[open_], some, ASCENDING)
+            better = better + torch.stack(sides, 1)[open_]
+            proved[open_] = torch.maximum(proved[open_], better)
+        return proved, found.x
+
+    def _axis(self, boxes: _Open, lines: Mapping[str, Lines], refuted: Tensor) -> Tensor:
+        """Where to halve each box: the width of an input times how steep what is open is along it.
+
+        Where nothing depends on an input, the widest one is halved.
+        """
+        rows = self._rows.expand(len(boxes), -1, -1)
+        steep = self.propagator.steepness(rows, lines)
+        total = torch.zeros_like(boxes.lower)
+        for k, own in enumerate(self._owned):
+            total = total + steep[:, own].sum(1) * (refuted[:, k, None] <= 0)
+        width = boxes.upper - boxes.lower
+        spread = total * width
+        least = 1e-12 * spread.amax(1, keepdim=True) + 1e-300
+        return (spread + least * width / self._width.clamp(min=1e-300)).argmax(1)

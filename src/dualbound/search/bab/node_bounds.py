@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dualbound.bounds.batched import Ascent, Lines, Passed, Propagator, Rooms, Spans
+from dualbound.limits import Clock
 from dualbound.search.bab.question import Question
 
 
@@ -123,6 +124,7 @@ class NodeBounds:
         steps: int,
         *,
         offer: Callable[[Tensor], object] | None = None,
+        clock: Clock | None = None,
         alpha_rate: float = 0.2,
         beta_rate: float = 0.5,
         decay: float = 0.9,
@@ -133,6 +135,7 @@ class NodeBounds:
             nodes: changed: their slopes, multipliers and bounds.
             steps: of ascent; 0 only evaluates.
             offer: takes the points where the linear bounds are smallest, after the last step.
+            clock: when to end the ascent early.
             alpha_rate: length of the first step of the slopes.
             beta_rate: of the multipliers, relative to the coefficients that they are added to.
             decay: of the lengths, a step.
@@ -156,7 +159,8 @@ class NodeBounds:
             best = torch.where(better, bound, best)
             best_alpha = torch.where(better[:, None], nodes.alpha, best_alpha)
             best_beta = torch.where(better[:, None], nodes.beta, best_beta)
-            if step == steps or bool((best > 0).all()):
+            late = clock is not None and clock.expired
+            if step == steps or late or bool((best > 0).all()):
                 break
             values = self._gathered(p.gradient(found, lines, slopes), nodes)
             through = self._gathered(found.through, nodes)

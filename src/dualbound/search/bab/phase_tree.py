@@ -97,7 +97,7 @@ class PhaseTree:
             children = self._taken().children()
             self.count += len(children)
             points: list[Tensor] = []
-            scores = self.relaxation.ascend(children, self._steps, offer=points.append)
+            scores = self.relaxation.ascend(children, self._steps, offer=points.append, clock=clock)
             if self._offer(points[0][~(children.bound > 0)]):
                 return True
             self.push(children, scores)

@@ -85,7 +85,7 @@ def _grown(
     A goal is left alone once its bound is positive: the phase of its neuron is proved.
     """
     nodes = relaxation.root()
-    scores = relaxation.ascend(nodes, 3 * steps)
+    scores = relaxation.ascend(nodes, 3 * steps, clock=clock)
     count = len(nodes)
     for _ in range(leaves - 1):
         worst, place = _worst(nodes, count)
@@ -96,7 +96,7 @@ def _grown(
         taken = nodes[place]
         taken.split = relaxation.chosen(taken, scores[place], look_ahead)
         children = taken.children()
-        added = relaxation.ascend(children, steps)
+        added = relaxation.ascend(children, steps, clock=clock)
         kept = torch.ones(len(nodes), dtype=torch.bool, device=place.device)
         kept[place] = False
         nodes = Nodes.joined([nodes[kept], children])

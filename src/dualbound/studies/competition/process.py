@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dualbound.studies.competition.answering import ERROR, TIMEOUT, Given
 
@@ -56,28 +56,28 @@ def supervised(
         is not done `GRACE` seconds after its limit a timeout.
     """
     job = json.dumps({"onnx": str(onnx), "vnnlib": str(vnnlib), "seconds": seconds}) + "\n"
-    with tempfile.TemporaryFile() as errors:
-        watch = _Watch(command, seconds, errors)
-        try:
-            return watch.answer(job, stop, tell)
-        finally:
-            watch.end()
+    watch = _Watch(command, seconds)
+    try:
+        return watch.answer(job, stop, tell)
+    finally:
+        watch.end()
 
 
 class _Watch:
     """One process, listened to until it has answered, died, or had its time."""
 
-    def __init__(self, command: tuple[str, ...], seconds: float, errors: IO[bytes]) -> None:
+    def __init__(self, command: tuple[str, ...], seconds: float) -> None:
+        self.seconds = seconds
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `end`
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=self.errors,
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for this process alone
         )
-        self.seconds, self.errors = seconds, errors
         self.lines: queue.Queue[str] = queue.Queue()
         self.began: float | None = None
         self.deadline = time.perf_counter() + START
@@ -89,9 +89,9 @@ class _Watch:
     ) -> Given | None:
         """Put the job to the process, and wait."""
         with contextlib.suppress(BrokenPipeError):
-            pipe = _pipe(self.process.stdin)
-            pipe.write(job)
-            pipe.flush()
+            if self.process.stdin is not None:
+                self.process.stdin.write(job)
+                self.process.stdin.flush()
         while not stop():
             try:
                 line = self.lines.get(timeout=LOOK_EVERY)
@@ -121,12 +121,13 @@ class _Watch:
                     self.process.kill()
         self.process.wait()
         self.listener.join()
-        for stream in (self.process.stdin, self.process.stdout):
+        for stream in (self.process.stdin, self.process.stdout, self.errors):
             with contextlib.suppress(OSError):
-                _pipe(stream).close()
+                if stream is not None:
+                    stream.close()
 
     def _listen(self) -> None:
-        for line in _pipe(self.process.stdout):
+        for line in self.process.stdout or ():
             self.lines.put(line)
         self.lines.put("")
 
@@ -155,10 +156,3 @@ def _understood(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return message if isinstance(message, dict) else {}
-
-
-def _pipe(stream: IO[str] | None) -> IO[str]:
-    """A pipe of a process that was started with one."""
-    if stream is None:
-        raise ValueError("the process was started without this pipe")
-    return stream

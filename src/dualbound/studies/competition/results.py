@@ -154,6 +154,8 @@ def opened(path: Path) -> Iterator[Results]:
     """
     import filelock
 
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}.")
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         lock.acquire()

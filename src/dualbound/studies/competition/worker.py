@@ -12,9 +12,10 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from dualbound.search.bab import Decision
 from dualbound.studies.competition.answering import answered, load_libraries
@@ -23,17 +24,26 @@ TELL_EVERY = 0.5
 """Seconds between two words about the search."""
 
 
+Say = Callable[[dict[str, Any]], None]
+"""Sends a message."""
+
+
 def main() -> None:
     """Answer the instance that standard input names."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
+
+        def say(message: dict[str, Any]) -> None:
+            out.write(json.dumps(message, allow_nan=False) + "\n")
+            out.flush()
+
         job = json.loads(sys.stdin.readline())
         load_libraries()
-        _say(out, {"ready": True})
-        _say(out, {"answer": _answer(job, out)})
+        say({"ready": True})
+        say({"answer": _answer(job, say)})
 
 
-def _answer(job: dict[str, Any], out: IO[str]) -> dict[str, Any]:
+def _answer(job: dict[str, Any], say: Say) -> dict[str, Any]:
     last = 0.0
 
     def tell(now: Decision) -> None:
@@ -41,15 +51,11 @@ def _answer(job: dict[str, Any], out: IO[str]) -> dict[str, Any]:
         if time.perf_counter() - last > TELL_EVERY:
             last = time.perf_counter()
             bound = now.bound if math.isfinite(now.bound) else None
-            told = {"phase": now.phase, "bound": bound, "nodes": now.nodes, "open": now.open}
-            _say(out, {"tell": told})
+            say(
+                {"tell": {"phase": now.phase, "bound": bound, "nodes": now.nodes, "open": now.open}}
+            )
 
     return asdict(answered(Path(job["onnx"]), Path(job["vnnlib"]), job["seconds"], tell))
-
-
-def _say(out: IO[str], message: dict[str, Any]) -> None:
-    out.write(json.dumps(message, allow_nan=False) + "\n")
-    out.flush()
 
 
 if __name__ == "__main__":
