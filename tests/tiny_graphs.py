@@ -88,7 +88,9 @@ def convolution_matrix(one: Convolution) -> np.ndarray:
     return matrix
 
 
-def random_convolution(rng: np.random.Generator, channels: int, space: tuple[int, ...]) -> Convolution:
+def random_convolution(
+    rng: np.random.Generator, channels: int, space: tuple[int, ...]
+) -> Convolution:
     """One that makes at least one value of a tensor of this shape."""
     while True:
         groups = int(rng.choice([g for g in (1, 2) if channels % g == 0]))
@@ -173,16 +175,12 @@ def depth(graph: TinyGraph, around: Around, a: np.ndarray, b: np.ndarray) -> flo
     """The largest ``min(A o - b)`` of all inputs; minus infinity of none."""
     best = -np.inf
     for weight, bias, left, right in _pieces(graph, around):
-        found, _ = _program(
-            around, left, right, goal=(a @ weight, b - a @ bias), objective="depth"
-        )
+        found, _ = _program(around, left, right, goal=(a @ weight, b - a @ bias), objective="depth")
         best = max(best, found)
     return best
 
 
-def distance(
-    graph: TinyGraph, around: Around, a: np.ndarray, b: np.ndarray, norm: str
-) -> float:
+def distance(graph: TinyGraph, around: Around, a: np.ndarray, b: np.ndarray, norm: str) -> float:
     """The least distance from the centre of an input with ``A o >= b``; infinity of none."""
     best = np.inf
     for weight, bias, left, right in _pieces(graph, around):

@@ -42,7 +42,18 @@ class TestProgram:
         assert cli("--version").out == f"dualbound {dualbound.__version__}\n"
 
     @pytest.mark.parametrize(
-        "command", ["demo", "info", "classify", "nearest", "bounds", "activate", "perfect"]
+        "command",
+        [
+            "demo",
+            "info",
+            "classify",
+            "nearest",
+            "verify",
+            "vnncomp",
+            "bounds",
+            "activate",
+            "perfect",
+        ],
     )
     def test_every_help_has_examples_that_parse(self, cli: Cli, command: str) -> None:
         import typer

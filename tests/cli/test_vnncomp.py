@@ -295,8 +295,9 @@ class TestRefusals:
     ) -> None:
         (tmp_path / "folder.csv").mkdir()
         for place, message in (
-            (tmp_path / "folder.csv", "folder.csv cannot be read"),
+            (tmp_path / "folder.csv", "folder.csv cannot be written"),
             (tmp_path / "no" / "r.csv", "cannot be written"),
+            *([(Path("/proc/r.csv"), "cannot be written")] if Path("/proc").is_dir() else []),
         ):
             refused(cli, "vnncomp", benchmark, "--out", place, message=message)
 

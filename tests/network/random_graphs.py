@@ -49,9 +49,7 @@ class Growing:
         fan_in = math.prod(shape[1:]) if len(shape) > 1 else 1
         return self.constant(self.rng.normal(size=shape) / math.sqrt(fan_in))
 
-    def write(
-        self, op: str, reads: Sequence[str], *made: Shape, **attributes: object
-    ) -> list[str]:
+    def write(self, op: str, reads: Sequence[str], *made: Shape, **attributes: object) -> list[str]:
         """Add a node; its outputs are new tensors."""
         names = [f"t{len(self.nodes)}.{k}" for k in range(len(made))]
         self.nodes.append(helper.make_node(op, reads, names, **attributes))
@@ -167,9 +165,7 @@ def swap_halves(g: Growing) -> None:
     parts = 1, channels - 1
     given: dict[str, object] = {"split": parts} if g.opset < 13 else {}
     reads = [] if given else [g.constant(np.array(parts))]
-    first, second = g.write(
-        "Split", [name, *reads], *((n, *space) for n in parts), axis=1, **given
-    )
+    first, second = g.write("Split", [name, *reads], *((n, *space) for n in parts), axis=1, **given)
     g.write("Concat", [second, first], (channels, *space), axis=1)
 
 

@@ -72,7 +72,9 @@ class TestFolding:
         assert [node.name for node in network.nodes] == ["x", "narrow", "wide"]
         np.testing.assert_array_equal(network(np.ones(2**14)), 2.0**14)
 
-    @pytest.mark.parametrize("before", [Dense(np.ones((4, 3))), Sparse(sp.csr_array(np.ones((4, 3))))])
+    @pytest.mark.parametrize(
+        "before", [Dense(np.ones((4, 3))), Sparse(sp.csr_array(np.ones((4, 3))))]
+    )
     def test_a_sparse_map_is_composed_where_that_is_no_larger(self, before) -> None:
         swap = Sparse(sp.csr_array(np.eye(4)[[2, 0, 1, 3]]))
         together = composed(swap, before)

@@ -144,4 +144,3 @@ def test_convolutions_remain_convolutions(make, count):
     network = read_onnx(make())
     maps = [one for node in network.nodes if isinstance(node.op, Affine) for one in node.op.maps]
     assert sum(isinstance(one, Convolution) for one in maps) == count
-

@@ -104,7 +104,8 @@ CASES = [
             case("far-above", op, ["c", "x"], CUBE, {"c": number(LARGEST)}),
             case("several", op, ["c", "x", "d", "x", "e"], CUBE,
                  {"c": array(4, 1), "d": array(2, 1, 3), "e": number(0.0)}),
-            case("constants-together", op, ["c", "d", "x"], CUBE, {"c": array(3), "d": array(4, 1)}),
+            case("constants-together", op, ["c", "d", "x"], CUBE,
+                 {"c": array(3), "d": array(4, 1)}),
             case("grows", op, ["x", "c"], [1, 3], {"c": array(4, 1)}),
         )
     ),

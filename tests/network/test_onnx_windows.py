@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from handmade_onnx import (
     array,
@@ -11,12 +12,14 @@ from handmade_onnx import (
     between_rectifiers,
     build,
     case,
+    ints,
     refusal,
 )
 from onnx import helper
+from onnx.reference import ReferenceEvaluator
 
 from dualbound.errors import InvalidModel, UnsupportedOperator
-from dualbound.network import Affine, Input, Relu
+from dualbound.network import Affine, Input, Relu, read_onnx
 from dualbound.network.linear import Convolution, Sparse
 
 IMAGE, SIGNAL = [1, 2, 7, 6], [1, 2, 9]
@@ -176,8 +179,8 @@ NORMAL = {"s": array(2), "b": array(2), "m": array(2), "v": np.ones(2, np.float3
 
 
 def not_a(message, op, shape=IMAGE, constants=None, opset=17, kind=UnsupportedOperator, **more):
-    if constants is None:
-        constants = {"Conv": KERNEL, "ConvTranspose": BACK, "BatchNormalization": NORMAL}.get(op, {})
+    usual = {"Conv": KERNEL, "ConvTranspose": BACK, "BatchNormalization": NORMAL}
+    constants = usual.get(op, {}) if constants is None else constants
     more = WINDOW | more if op in ("MaxPool", "AveragePool") else more
     return refusal(message, kind, op, ["x", *constants], shape, constants, opset, **more)
 
@@ -217,7 +220,8 @@ REFUSED = [
     broken("does not fit into space", "Conv", [1, 2, 2, 2]),
     broken("does not fit into space", "AveragePool", [1, 2, 2, 2]),
     broken("one number for each channel", "Conv", constants=KERNEL | {"b": array(1)}),
-    broken("one number for each channel", "Conv", constants={"w": array(1, 2, 3, 3), "b": array(5)}),
+    broken("one number for each channel", "Conv",
+           constants={"w": array(1, 2, 3, 3), "b": array(5)}),
     broken("one number for each channel", "ConvTranspose", constants=BACK | {"b": array(2)}),
     broken("it needs .* numbers; at most", "Conv", pads=[2**40, 0, 0, 0]),
     broken("it needs .* numbers; at most", "ConvTranspose", strides=[2**20, 2**20]),
@@ -265,6 +269,18 @@ def test_the_positions_of_the_largest_are_refused():
     assert_refused("Cast", build(nodes, IMAGE), UnsupportedOperator, "optional output")
 
 
+def test_zeros_padded_before_a_largest_of_count_in_it():
+    """As the standard has it; onnxruntime's optimiser forgets them (its issue 24737)."""
+    nodes = [
+        helper.make_node("Pad", ["x", "pads"], ["padded"]),
+        helper.make_node("MaxPool", ["padded"], ["y"], kernel_shape=[2, 2]),
+    ]
+    model = build(nodes, [1, 1, 3, 3], {"pads": ints(0, 0, 1, 0, 0, 0, 0, 1)})
+    x = -np.random.default_rng(0).random((1, 1, 3, 3)).astype(np.float32)
+    [expected] = ReferenceEvaluator(onnx.load_model_from_string(model)).run(None, {"x": x})
+    np.testing.assert_allclose(read_onnx(model)(x[0]), expected.reshape(-1), rtol=1e-6)
+
+
 def kinds(network):
     """Of the maps of every affine node, by its name."""
     return {
@@ -307,7 +323,7 @@ def test_what_is_done_to_a_convolution_leaves_it_one(op, attributes):
     ]
     network = assert_agrees(build(nodes, IMAGE, KERNEL))
     assert kinds(network)["z"] == [Convolution]
-    assert sum(kinds(network).values(), []).count(Convolution) == 1
+    assert sum(maps.count(Convolution) for maps in kinds(network).values()) == 1
 
 
 def test_a_residual_sum_reads_both_of_its_terms():

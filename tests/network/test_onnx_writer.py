@@ -9,12 +9,14 @@ from itertools import pairwise
 import numpy as np
 import onnx
 import pytest
+import scipy.sparse as sp
 from handmade_onnx import assert_agrees
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dualbound.errors import InvalidInput, InvalidModel, OutputError
 from dualbound.network import Affine, Input, Network, Node, Relu, load, read_onnx, write_onnx
+from dualbound.network.linear import Dense, Sparse, linear_map
 
 PLANS = {
     "shape": st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple),
@@ -96,6 +98,50 @@ def test_branches_and_awkward_names():
     x = np.array([0.3, 0.4])
     again = assert_agrees(write_onnx(network, dtype=np.float64))
     np.testing.assert_allclose(again(x), network(x), rtol=1e-12)
+
+
+def scattered(seed: int) -> sp.csr_array:
+    """A large matrix with no entry, or a few, in every row."""
+    rng = np.random.default_rng(seed)
+    rows = np.repeat(np.arange(150), rng.integers(0, 5, size=150))
+    columns = np.concatenate([rng.choice(200, n, replace=False) for n in np.bincount(rows)])
+    return sp.csr_array((rng.normal(size=len(rows)), (rows, columns)), shape=(150, 200))
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sparse_matrix_is_written_by_its_entries(dtype, bias):
+    one, other = linear_map(scattered(1)), linear_map(scattered(2))
+    nodes = (
+        Node("x", Input(), (), 200),
+        Node("a", Affine(one, np.full(150, bias)), ("x",), 150),
+        Node("r", Relu(), ("a",), 150),
+        Node("y", Affine((Dense(np.eye(150)), other), np.full(150, bias)), ("r", "x"), 150),
+    )
+    network = Network(nodes, (200,), "y")
+    model = write_onnx(network, dtype=dtype)
+    assert len(model) < 3 * 8 * 150 * 150
+    again = assert_agrees(model)
+    x = np.random.default_rng(0).normal(size=(3, 200))
+    tolerance = 1e-12 if dtype == "float64" else 1e-5
+    np.testing.assert_allclose(again(x), network(x), rtol=tolerance, atol=tolerance)
+    assert [type(m) for m in again["a"].op.maps] == [Sparse]
+    assert again["a"].op.maps[0].entries == one.entries
+
+
+def test_a_sparse_matrix_without_entries():
+    nodes = (
+        Node("x", Input(), (), 200),
+        Node("y", Affine(Sparse(sp.csr_array((150, 200))), np.arange(150.0)), ("x",), 150),
+    )
+    network = Network(nodes, (200,), "y")
+    np.testing.assert_array_equal(assert_agrees(write_onnx(network))(np.ones(200)), np.arange(150))
+
+
+def test_more_weights_than_a_file_can_hold(monkeypatch):
+    monkeypatch.setattr("dualbound.network.onnx_writer._MOST_BYTES", 23)
+    with pytest.raises(InvalidModel, match="needs 24 bytes for its weights"):
+        write_onnx(Network.dense([np.eye(2)], [np.ones(2)]))
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.onnx.gz"])

@@ -18,7 +18,7 @@ from dualbound.network import (
 )
 from dualbound.network.graph import pulled_back
 
-FEW = settings(max_examples=60)
+FEW = settings(max_examples=30)
 
 
 def points(network: Network, count: int = 3) -> np.ndarray:
@@ -30,7 +30,7 @@ def largest(network: Network, x: np.ndarray) -> float:
     return max(1.0, *(np.max(np.abs(value), initial=0) for value in network.values(x).values()))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(**PLANS)
 def test_the_network_is_what_onnxruntime_computes(**plan):
     model = grown(**plan)

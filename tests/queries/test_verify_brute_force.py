@@ -17,7 +17,7 @@ from dualbound.search import Milp
 from dualbound.search.bab import Bab
 from tiny_graphs import Around, TinyGraph, depth, distance, random_graph
 
-COUNT = int(os.environ.get("DUALBOUND_GRAPHS", "100"))
+COUNT = int(os.environ.get("DUALBOUND_GRAPHS", "40"))
 """Networks of each test; 300 were run when this was written."""
 
 CLEAR, CLOSE = 1e-4, 1e-7
@@ -128,9 +128,7 @@ def test_every_bound_holds_every_value(seed: int) -> None:
     better = alpha_crown(exact, rooms, known=plain, steps=10, fast=fast)
     from dualbound.limits import Clock
 
-    best = refined(
-        region, rooms, better, exact=exact, fast=fast, leaves=8, clock=Clock()
-    )
+    best = refined(region, rooms, better, exact=exact, fast=fast, leaves=8, clock=Clock())
     single = fast.crown(rooms_of(region, dtype=torch.float32))
     for spans in (plain, better, best, single):
         for name, (low, high) in spans.items():
@@ -138,4 +136,6 @@ def test_every_bound_holds_every_value(seed: int) -> None:
             assert np.all(values[name] >= low.numpy() - slack)
             assert np.all(values[name] <= high.numpy() + slack)
     for name in network.pre_activations:
-        assert np.all((best[name][1] - best[name][0] <= plain[name][1] - plain[name][0] + 1e-9).numpy())
+        assert np.all(
+            (best[name][1] - best[name][0] <= plain[name][1] - plain[name][0] + 1e-9).numpy()
+        )

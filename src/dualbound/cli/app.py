@@ -171,7 +171,7 @@ for command, lines in (
         [
             "dualbound vnncomp benchmarks/acasxu",
             "dualbound vnncomp benchmarks/acasxu --only prop_2 --timeout 20 --out quick.csv",
-            "dualbound vnncomp --instance net.onnx prop.vnnlib --timeout 60 --out answer.txt",
+            "dualbound vnncomp --instance net.onnx p.vnnlib --timeout 60 -o answer.txt",
         ],
     ),
     (report, ["dualbound report demo", "dualbound report demo --out demo.html"]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -77,7 +76,7 @@ def decision_text(now: Decision) -> Text:
     search  bound 0.5000  12 of 1,200 nodes open
     """
     text = Text().append(f"{now.phase:<6}", "bold")
-    bound = "none yet" if now.bound == math.inf else f"{now.bound:.4f}"
+    bound = f"{now.bound:.4f}".replace("-0.0000", "below 0").replace("inf", "none yet")
     text.append("  bound ", "dim").append(bound, "green")
     if now.nodes:
         text.append(f"  {now.open:,} of {now.nodes:,} nodes open", "dim")

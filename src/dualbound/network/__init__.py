@@ -1,4 +1,4 @@
-"""Networks: the graph, its readers and writer, its torch twin, the replay of the file, and a check."""
+"""Networks: the graph, its readers and writer, its torch twin, replay and check of the file."""
 
 from dualbound.network.checking import Check, check
 from dualbound.network.graph import (

@@ -18,20 +18,32 @@ import scipy.sparse as sp
 from jaxtyping import Float
 
 MOST_ENTRIES = 2**27
-"""No tensor and no matrix may hold more numbers than this (1 GiB of float64)."""
+"""No matrix and no constant may hold more numbers than this (1 GiB of float64)."""
+
+MOST_VALUES = 2**24
+"""No value of a network may hold more numbers than this (those of VGG hold a fifth of it)."""
 
 _SMALL = 2**14
 _THIN = 0.2
 
 
-def check_entries(count: int) -> None:
+def check_entries(count: int, most: int = MOST_ENTRIES) -> None:
     """Refuse a tensor or matrix that no memory would hold.
 
     Raises:
-        ValueError: more than `MOST_ENTRIES`.
+        ValueError: more than so many.
     """
-    if count > MOST_ENTRIES:
-        raise ValueError(f"it needs {count} numbers; at most {MOST_ENTRIES} are supported")
+    if count > most:
+        raise ValueError(f"it needs {count} numbers; at most {most} are supported")
+
+
+def check_values(count: int) -> None:
+    """Refuse a value of the network that is too large.
+
+    Raises:
+        ValueError: more than `MOST_VALUES`.
+    """
+    check_entries(count, MOST_VALUES)
 
 
 class LinearMap(ABC):
@@ -232,7 +244,7 @@ class Convolution(LinearMap):
                 f"the window {self.kernel.shape[2:]} does not fit into space {self.space}"
             )
         padded = (size + sum(pad) for size, pad in zip(self.space, self.pads, strict=True))
-        check_entries(self.channels * math.prod(padded))
+        check_values(self.channels * math.prod(padded))
         check_entries(self.entries)
 
     @property
@@ -376,11 +388,13 @@ def composed(after: LinearMap, before: LinearMap) -> LinearMap | None:
 
 
 def product(after: sp.csr_array, before: sp.csr_array) -> sp.csr_array:
-    """The matrix product.
+    """The matrix product, without zeros.
 
     Raises:
         ValueError: it may hold more than `MOST_ENTRIES`.
     """
     met = np.bincount(after.indices, minlength=after.shape[1]) @ np.diff(before.indptr)
     check_entries(min(int(met), after.shape[0] * before.shape[1]))
-    return sp.csr_array(after @ before)
+    both = sp.csr_array(after @ before)
+    both.eliminate_zeros()
+    return both

@@ -25,7 +25,7 @@ _MOST_SIZES = 2**12
 
 
 def read_nnet(data: bytes, path: Path | None = None) -> Network:
-    """Read a network from the bytes of a ``.nnet`` file.
+    r"""Read a network from the bytes of a ``.nnet`` file.
 
     Inputs and outputs are those that a user speaks of: ``(x - mean) / range`` is the first affine
     map, ``y * range + mean`` the last, folded into those beside them. Inputs beyond the smallest
@@ -39,7 +39,7 @@ def read_nnet(data: bytes, path: Path | None = None) -> Network:
     Raises:
         InvalidModel: not such a file, or only part of one, or one that contradicts itself.
 
-    >>> text = "1,2,1,2,\\n2,1,\\n0,\\n0,0,\\n9,9,\\n1,1,0,\\n2,4,10,\\n1.0,-1.0,\\n0.5,\\n"
+    >>> text = "1,2,1,2,\n2,1,\n0,\n0,0,\n9,9,\n1,1,0,\n2,4,10,\n1.0,-1.0,\n0.5,\n"
     >>> net = read_nnet(text.encode())
     >>> net([3.0, 5.0]), net.source.notes[0][:23]
     (array([5.]), 'Inputs are in raw units')

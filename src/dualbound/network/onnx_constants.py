@@ -36,8 +36,9 @@ def evaluate_constant(
     >>> evaluate_constant(node, [np.array([1.0, -2.0])], {"": 17})
     (array([-1.,  2.]),)
     """
-    if all(operand is not None for operand in operands):
-        check_entries(_entries(node.op_type, *operands))
+    present = [operand for operand in operands if operand is not None]
+    if len(present) == len(operands):
+        check_entries(_entries(node.op_type, *present))
     names = {name for name in node.input if name}
     graph = onnx.helper.make_graph(
         [node],

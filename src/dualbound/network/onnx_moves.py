@@ -7,10 +7,11 @@ where an entry goes is then read off the result.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from dualbound.network.linear import check_entries
+from dualbound.network.linear import check_values
 from dualbound.network.onnx_constants import evaluate_constant
 from dualbound.network.onnx_operators import Call, distinct, operator
 from dualbound.network.tensors import NotAffine, Operand, add, concatenate, positions, scale, take
@@ -24,8 +25,17 @@ def _moved(call: Call) -> tuple[Operand, ...]:
     return tuple(take(x, np.asarray(where)) for where in results)
 
 
-for _name in ("Slice", "Gather", "GatherND", "Expand", "Tile", "DepthToSpace", "SpaceToDepth"):
+for _name in ("Slice", "GatherND", "Expand", "Tile", "DepthToSpace", "SpaceToDepth"):
     operator(_name)(_moved)
+
+
+@operator("Gather")
+def _gather(call: Call) -> Operand:
+    """Along an axis, the entries at these indices, negative ones counted from the end."""
+    x, index = call.variable(0), call.constant(1)
+    [axis] = distinct([int(call.attributes.get("axis", 0))], len(x.shape))
+    check_values(x.size // max(x.shape[axis], 1) * index.size)
+    return take(x, np.asarray(np.take(positions(x), index, axis)))
 
 
 @operator("GatherElements")
@@ -42,24 +52,29 @@ def _gather_elements(call: Call) -> Operand:
 @operator("Split")
 def _split(call: Call) -> tuple[Operand, ...]:
     """Parts along an axis, of sizes that are given, or as many as there are outputs."""
-    x, count = call.variable(0), len(call.node.output)
+    x = call.variable(0)
     if not all(call.node.output):
         raise NotAffine("one of its outputs has no name")  # which crashes onnxruntime
     [axis] = distinct([int(call.attributes.get("axis", 0))], len(x.shape))
-    size = x.shape[axis]
+    ends = np.cumsum(_parts(call, x.shape[axis]))[:-1]
+    return tuple(take(x, part) for part in np.split(positions(x), ends, axis=axis))
+
+
+def _parts(call: Call, size: int) -> Sequence[int]:
+    """How an axis of this size is split."""
+    count = len(call.node.output)
     if call.opset >= 13:
-        sizes = None if call.get(1) is None else call.integers(1)
+        given = None if call.get(1) is None else call.integers(1)
     else:
-        sizes = call.attributes.get("split")
-    if sizes is None:
-        each = -(-size // count) if call.opset >= 18 else size // count
-        sizes = [each] * (count - 1) + [size - each * (count - 1)]
-        if call.opset < 18 and sizes[-1] != each:
+        given = call.attributes.get("split")
+    if given is None:
+        each = -(-size // count)
+        if call.opset < 18 and each * count != size:
             raise ValueError(f"an axis of {size} does not fall into {count} equal parts")
-    if len(sizes) != count or sum(sizes) != size or min(sizes) < 0:
-        raise ValueError(f"its {count} parts of sizes {sizes} do not make an axis of {size}")
-    parts = np.split(positions(x), np.cumsum(sizes)[:-1], axis=axis)
-    return tuple(take(x, part) for part in parts)
+        given = (*[each] * (count - 1), size - each * (count - 1))
+    if len(given) != count or sum(given) != size or min(given) < 0:
+        raise ValueError(f"its {count} parts of sizes {given} do not make an axis of {size}")
+    return given
 
 
 @operator("Concat")
@@ -84,7 +99,7 @@ def _pad(call: Call) -> Operand:
     if most is not None and any(max(p) > n + most for p, n in zip(pads, x.shape, strict=True)):
         raise ValueError(f"its pads {pads} are too wide to {mode} shape {x.shape}")
     grown = [(max(before, 0), max(after, 0)) for before, after in pads]
-    check_entries(math.prod(n + sum(pair) for n, pair in zip(x.shape, grown, strict=True)))
+    check_values(math.prod(n + sum(pair) for n, pair in zip(x.shape, grown, strict=True)))
     value = {"constant_values": -1} if mode == "constant" else {}
     found = np.pad(positions(x), grown, mode=mode, **value)
     cut = tuple(

@@ -128,7 +128,9 @@ def of_all(call: Call, choose: Choice, parts: Sequence[Operand]) -> Operand:
     return parts[0]
 
 
-def of_lines(call: Call, choose: Choice, x: Variable, lines: Int[np.ndarray, "k *shape"]) -> Operand:
+def of_lines(
+    call: Call, choose: Choice, x: Variable, lines: Int[np.ndarray, "k *shape"]
+) -> Operand:
     """The largest (or smallest) along the first axis of these flat positions of a tensor.
 
     One half is compared with the other, so that there are as many rectifier nodes as levels.

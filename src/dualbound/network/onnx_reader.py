@@ -21,7 +21,8 @@ from dualbound.network.tensors import NotAffine, Operand, Variable, variable
 
 _SMOOTH = {
     *("Sigmoid", "Tanh", "Softplus", "Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish"),
-    *("Erf", "Exp", "Log", "Sqrt", "Pow", "Sin", "Cos", "Atan", "Softmax", "LogSoftmax", "HardSwish"),
+    *("Erf", "Exp", "Log", "Sqrt", "Pow", "Sin", "Cos", "Atan", "Softmax", "LogSoftmax"),
+    "HardSwish",
 }
 _SHAPE_ONLY = {"Shape", "Size"}
 _MAY_BE_INFINITE = {"Clip"}
@@ -147,11 +148,12 @@ class _Reading(Graph):
         if name not in self.tensors:
             self._refuse(node, f"it reads {name!r}, an optional output that is not supported")
         x = self.tensors[name]
-        if isinstance(x, Variable) and x.is_convolved:
-            # What else is done to a convolution is done to its value, so that it remains one.
-            if node.op_type not in _KEEPS_CONVOLUTIONS or id(x) in self.made:
-                x = self.tensors[name] = self.as_node(x)
-        return x
+        if not isinstance(x, Variable) or not x.is_convolved:
+            return x
+        if node.op_type not in _KEEPS_CONVOLUTIONS or id(x) in self.made:
+            # What is done to a convolution is done to its value then, so that it remains one.
+            self.tensors[name] = self.as_node(x)
+        return self.tensors[name]
 
     def _without_softmax(self, node: onnx.NodeProto, call: Call) -> Operand:
         logits = call[0]

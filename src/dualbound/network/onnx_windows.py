@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-from dualbound.network.linear import Convolution, check_entries
+from dualbound.network.linear import Convolution, check_entries, check_values
 from dualbound.network.onnx_operators import Call, operator, summed
 from dualbound.network.onnx_pieces import maximum, of_lines
 from dualbound.network.tensors import (
@@ -131,15 +131,11 @@ def _conv(call: Call) -> Operand:
     space = _space(x)
     _check_kernel(call, kernel)
     window = _window(call, space, kernel.shape[2:])
-    conv = Convolution(
-        kernel, space, window.strides, window.dilations, window.pads, _groups(call)
-    )
+    conv = Convolution(kernel, space, window.strides, window.dilations, window.pads, _groups(call))
     _check_channels(conv.channels, x)
     read = call.graph.as_node(x)
     [name] = read.maps
-    made = Variable(
-        (1, conv.filters, *conv.out_space), {name: conv}, np.zeros(conv.shape[0])
-    )
+    made = Variable((1, conv.filters, *conv.out_space), {name: conv}, np.zeros(conv.shape[0]))
     return _with_bias(call, made)
 
 
@@ -261,10 +257,9 @@ def _pooled(call: Call, *, padding_counts: bool = False) -> tuple[Variable, np.n
         beyond.append(max((count - 1) * stride + reach - size - sum(pad), 0))
     check_entries(x.shape[1] * math.prod(out) * math.prod(sizes))
     padded = (
-        size + sum(pad) + more
-        for size, pad, more in zip(space, window.pads, beyond, strict=True)
+        size + sum(pad) + more for size, pad, more in zip(space, window.pads, beyond, strict=True)
     )
-    check_entries(x.shape[1] * math.prod(padded))
+    check_values(x.shape[1] * math.prod(padded))
     grid = np.pad(positions(x)[0], ((0, 0), *window.pads), constant_values=-1)
     grid = np.pad(
         grid,

@@ -1,4 +1,7 @@
-"""Networks become ONNX files: a Gemm or a Conv for every linear map, a Relu for every rectifier."""
+"""Networks become ONNX files: a Gemm or a Conv for every linear map, a Relu for every rectifier.
+
+A large matrix with few entries in every row is written as those: gathered, multiplied, summed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import gzip
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,8 +19,10 @@ from onnx import helper, numpy_helper
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.files import write_whole
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
-from dualbound.network.linear import Convolution, LinearMap
+from dualbound.network.linear import Convolution, LinearMap, Sparse
 
+_FEW = 8  # a matrix with more columns than so many times its longest row is written by entries
+_MOST_BYTES = 2**31 - 2**20
 _OPSET = 17
 _IR_VERSION = 8
 _TYPES = {
@@ -46,7 +52,7 @@ def write_onnx(
 
     Raises:
         InvalidInput: another dtype.
-        InvalidModel: a weight that float32 cannot hold.
+        InvalidModel: a weight that float32 cannot hold, or more of them than a file can.
         OutputError: the file cannot be written.
 
     >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
@@ -57,7 +63,13 @@ def write_onnx(
     kind = np.dtype(dtype)
     if kind not in _TYPES:
         raise InvalidInput(f"dtype is {kind}; expected float32 or float64.")
-    model = _model(network, kind).SerializeToString(deterministic=True)
+    proto = _model(network, kind)
+    size = sum(len(tensor.raw_data) for tensor in proto.graph.initializer)
+    if size > _MOST_BYTES:
+        raise InvalidModel(
+            f"The network needs {size} bytes for its weights; an ONNX file holds 2 GiB at most."
+        )
+    model = proto.SerializeToString(deterministic=True)
     if path is not None:
         _write(model, Path(path))
     return model
@@ -122,6 +134,9 @@ class _Writing:
         if isinstance(one, Convolution):
             self._convolution(one, read, bias, name)
             return name
+        if isinstance(one, Sparse) and _FEW * _most_in_a_row(one) < one.shape[1]:
+            self._gathered(one, read, bias, name)
+            return name
         given = [self._constant("weight", one.toarray())]
         if bias is not None:
             given.append(self._constant("bias", bias))
@@ -157,10 +172,31 @@ class _Writing:
         if each is not None:
             self._write("Add", [flat, self._constant("bias", each.reshape(-1))], name)
 
+    def _gathered(
+        self, one: Sparse, read: str, bias: Float[np.ndarray, " m"] | None, name: str
+    ) -> None:
+        """As many entries of every row as the longest has; shorter ones repeat with weight 0."""
+        matrix, width = one.matrix, max(_most_in_a_row(one), 1)
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        places = np.arange(matrix.nnz) - matrix.indptr[rows]
+        chosen = np.zeros((matrix.shape[0], width), dtype=np.int64)
+        values = np.zeros(chosen.shape)
+        chosen[rows, places], values[rows, places] = matrix.indices, matrix.data
+        empty = np.arange(width) >= np.diff(matrix.indptr)[:, None]
+        chosen = np.where(empty, chosen[:, :1], chosen)
+        entries, products = self._between("entries"), self._between("products")
+        self._write("Gather", [read, self._constant("columns", chosen)], entries, axis=1)
+        self._write("Mul", [entries, self._constant("weight", values)], products)
+        summed = name if bias is None else self._between("sum")
+        axes = self._constant("axes", np.array([2]))
+        self._write("ReduceSum", [products, axes], summed, keepdims=0)
+        if bias is not None:
+            self._write("Add", [summed, self._constant("bias", bias)], name)
+
     def _between(self, what: str) -> str:
         return _unused(f"{self.node.name}.{what}", self.taken)
 
-    def _write(self, operator: str, reads: list[str], name: str, **settings: object) -> None:
+    def _write(self, operator: str, reads: list[str], name: str, **settings: Any) -> None:
         self.nodes.append(helper.make_node(operator, reads, [name], name, **settings))
 
     def _constant(self, part: str, values: np.ndarray) -> str:
@@ -169,6 +205,11 @@ class _Writing:
             values = _rounded(self.node, values, self.kind)
         self.constants.append(numpy_helper.from_array(values, name))
         return name
+
+
+def _most_in_a_row(one: Sparse) -> int:
+    """How many entries the row with the most of them has."""
+    return int(np.max(np.diff(one.matrix.indptr), initial=0))
 
 
 def _rounded(

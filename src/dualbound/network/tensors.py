@@ -14,10 +14,17 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import sparse
 
-from dualbound.network.linear import Convolution, LinearMap, Sparse, check_entries, product
+from dualbound.network.linear import (
+    Convolution,
+    LinearMap,
+    Sparse,
+    check_entries,
+    check_values,
+    product,
+)
 
 
 class NotAffine(Exception):
@@ -85,7 +92,7 @@ T = TypeVar("T", Variable, np.ndarray, Operand)
 def variable(reads: str, shape: tuple[int, ...]) -> Variable:
     """The value of a node, as a tensor of this shape."""
     size = math.prod(shape)
-    check_entries(size)
+    check_values(size)
     return Variable(shape, {reads: Sparse(sparse.eye_array(size, format="csr"))}, np.zeros(size))
 
 
@@ -119,7 +126,7 @@ def broadcast(x: Variable, shape: tuple[int, ...]) -> Variable:
     """The tensor repeated to a larger shape by the usual rules."""
     if x.shape == shape:
         return x
-    check_entries(math.prod(shape))
+    check_values(math.prod(shape))
     return take(x, np.broadcast_to(positions(x), shape))
 
 
@@ -177,19 +184,23 @@ def concatenate(parts: Sequence[Operand], axis: int) -> Operand:
     )
     shaped = [index.reshape(x.shape) for index, x in zip(indices, parts, strict=True)]
     order = np.concatenate(shaped, axis=axis)
-    check_entries(order.size)
+    check_values(order.size)
     where = np.empty(order.size, dtype=np.int64)
     where[order.reshape(-1)] = np.arange(order.size)
     total: Operand = np.zeros(order.size)
     for index, x in zip(indices, parts, strict=True):
-        if isinstance(x, np.ndarray):
-            placed: Operand = np.zeros(order.size)
-            placed[where[index]] = x.reshape(-1)
-        else:
-            entries = (np.ones(x.size), (where[index], np.arange(x.size)))
-            placed = x.under(sparse.csr_array(entries, shape=(order.size, x.size)), (order.size,))
-        total = add(total, placed)
+        total = add(total, _placed(x, where[index], order.size))
     return reshape(total, order.shape)
+
+
+def _placed(x: Operand, where: Int[np.ndarray, " k"], size: int) -> Operand:
+    """A flat tensor of zeros but for the entries of another one at these positions."""
+    if isinstance(x, np.ndarray):
+        placed = np.zeros(size)
+        placed[where] = x.reshape(-1)
+        return placed
+    entries = (np.ones(x.size), (where, np.arange(x.size)))
+    return x.under(sparse.csr_array(entries, shape=(size, x.size)), (size,))
 
 
 def matmul(a: Operand, b: Operand) -> Operand:
@@ -205,10 +216,10 @@ def matmul(a: Operand, b: Operand) -> Operand:
     right: Operand = reshape(b, (*b.shape, 1)) if len(b.shape) == 1 else b
     if left.shape[-1] != right.shape[-2]:
         raise ValueError(f"shapes {a.shape} and {b.shape} cannot be multiplied")
-    product = _multiply(left, right)
-    rows, columns = product.shape[-2:]
+    made = _multiply(left, right)
+    rows, columns = made.shape[-2:]
     kept = (*[rows] * (len(a.shape) > 1), *[columns] * (len(b.shape) > 1))
-    return reshape(product, (*product.shape[:-2], *kept))
+    return reshape(made, (*made.shape[:-2], *kept))
 
 
 def _multiply(left: Operand, right: Operand) -> Operand:
@@ -247,7 +258,7 @@ def positions(x: Variable) -> np.ndarray:
 def take(x: Variable, chosen: np.ndarray, missing: float = 0.0) -> Variable:
     """The tensor whose entries are these flat positions of ``x``; -1 stands for a constant."""
     index = chosen.reshape(-1)
-    check_entries(index.size)
+    check_values(index.size)
     present = np.flatnonzero(index >= 0)
     entries = (np.ones(len(present)), (present, index[present]))
     moved = x.under(sparse.csr_array(entries, shape=(index.size, x.size)), chosen.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 from jaxtyping import Float
@@ -39,16 +40,23 @@ def torch_map(
         case Convolution():
             made = TorchConvolution(one, torch.as_tensor(one.kernel.copy()).to(dtype))
         case Sparse(matrix):
-            rows = torch.sparse_csr_tensor(
+            rows = _csr(
                 torch.as_tensor(matrix.indptr.astype("int64")),
                 torch.as_tensor(matrix.indices.astype("int64")),
                 torch.as_tensor(matrix.data.copy()).to(dtype),
-                size=matrix.shape,
+                matrix.shape,
             )
             made = TorchSparse(rows)
         case _:
             raise TypeError(f"a {type(one).__name__} is no linear map")
     return made.to(device)
+
+
+def _csr(starts: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A sparse matrix, without what torch says the first time that a process makes one."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)
 
 
 class TorchDense(TorchMap):
@@ -102,7 +110,7 @@ class TorchSparse(TorchMap):
         """See `TorchMap.magnitude`."""
         weight = self.weight
         entries = (weight.crow_indices(), weight.col_indices(), weight.values().abs())
-        return TorchSparse(torch.sparse_csr_tensor(*entries, size=weight.shape))
+        return TorchSparse(_csr(*entries, weight.shape))
 
     @staticmethod
     def _times(matrix: Tensor, v: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ def ascended(
             best_slopes[name] = torch.where(better[..., None], slope, known)
         if step == steps or (clock is not None and clock.expired):
             break
-        values = p.gradient(passed, quick_lines, slopes)
+        values, _ = p.gradient(passed, quick_lines, slopes)
         for name, here in passed.through.items():
             open_ = quick_lines[name].unstable[:, None]
             if not bool(open_.any()):

@@ -23,12 +23,13 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dualbound.bounds.batched.lines import Lines
-from dualbound.bounds.batched.rooms import Rooms, Span, Spans
+from dualbound.bounds.batched.rooms import Boxes, Rooms, Span, Spans
 from dualbound.network.graph import Affine, Input, Network, Node, Relu
 from dualbound.network.torch_linear import TorchMap, torch_map
 
@@ -97,7 +98,9 @@ class Propagator:
 
     def tensor(self, values: object) -> Tensor:
         """Numbers in the type and on the device of this propagator."""
-        return torch.as_tensor(values).to(self.device, self.dtype)
+        if not isinstance(values, Tensor):
+            values = torch.tensor(np.asarray(values))
+        return values.to(self.device, self.dtype)
 
     def outputs(self, x: Float[Tensor, "b n"]) -> Float[Tensor, "b m"]:
         """What the network answers."""
@@ -234,11 +237,15 @@ class Propagator:
         passed: Passed,
         lines: Mapping[str, Lines],
         slopes: Mapping[str, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """The pre-activations of every rectifier at the minimiser of a pass, ``(b, k, m)``.
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """What a bound depends on its slopes, charges and rows by.
 
-        Each rectifier is replaced by the line that the pass gave it: what the bound depends on
-        its slopes and charges by.
+        Each rectifier is replaced by the line that the pass gave it, and the network evaluated at
+        the minimiser of the pass.
+
+        Returns:
+            The pre-activations of every rectifier ``(b, k, m)``, and the value of the node that the
+            pass started from.
         """
         values: dict[str, Tensor] = {self.network.input: passed.x}
         found: dict[str, Tensor] = {}
@@ -254,17 +261,17 @@ class Propagator:
                     upper = v * line.slope[:, None] + line.intercept[:, None]
                     found[node.name] = v
                     values[node.name] = torch.where(passed.through[node.name] < 0, upper, v * alpha)
-        return found
+        return found, values[passed.start]
 
     def _before(self, start: str) -> tuple[Node, ...]:
-        """What a node depends on, itself left out."""
+        """A node, after all that it depends on."""
         if start not in self._ancestors:
-            self._ancestors[start] = self.network.up_to(start).nodes[:-1]
+            self._ancestors[start] = self.network.up_to(start).nodes
         return self._ancestors[start]
 
     def combined(
         self, passed: Passed, bound: Float[Tensor, "b k"], chosen: Tensor, rooms: Rooms
-    ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b k"]]:
+    ) -> tuple[Float[Tensor, " b"], Float[Tensor, "b c"]]:
         r"""What the linear bounds of some rows prove together: that one of them is positive.
 
         .. math:: \max_{\lambda \ge 0, \sum \lambda = 1} \min_x \sum_i \lambda_i (s_i^\top x + c_i)
@@ -358,7 +365,8 @@ class Propagator:
                 case Affine():
                     span = self.mapped(node.name, [spans[name] for name in node.reads])
                     is_output = node.name == self.network.output
-                    if node.reads != (self.network.input,) and (output or not is_output):
+                    exact = node.reads == (self.network.input,) and isinstance(rooms, Boxes)
+                    if not exact and (output or not is_output):
                         span = self.tightened(node.name, rooms, lines, span, at_once)
                     spans[node.name] = span
                 case Relu():

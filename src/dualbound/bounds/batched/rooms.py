@@ -52,7 +52,7 @@ class OneRoom(Rooms):
     def span(self) -> Span:
         """The box around the region."""
         low, high = (
-            torch.as_tensor(end)[None].to(self.device, self.dtype)
+            torch.tensor(end)[None].to(self.device, self.dtype)
             for end in (self.region.lower, self.region.upper)
         )
         return low, high
@@ -91,7 +91,5 @@ def rooms_of(
     """One set of inputs for all of a batch."""
     if not isinstance(region, Box):
         return OneRoom(region, dtype, device)
-    low, high = (
-        torch.as_tensor(end)[None].to(device, dtype) for end in (region.lower, region.upper)
-    )
+    low, high = (torch.tensor(end)[None].to(device, dtype) for end in (region.lower, region.upper))
     return Boxes(low, high)

@@ -181,9 +181,8 @@ class _Run:
         few = self.question.network.input_size <= FEW_INPUTS
         return few and unstable > FEW_NEURONS
 
-    def _settle(self, bounds: Float[np.ndarray, " g"]) -> None:
-        """Take proved bounds of all goals: drop the polyhedra that they refute."""
-        worst = self.question.refuted(bounds)
+    def _settle(self, worst: Float[np.ndarray, " p"]) -> None:
+        """Take what is proved of every polyhedron, and drop those that are refuted."""
         for p, value in zip(self.question.polyhedra, worst, strict=True):
             self.refuted[int(p)] = max(float(value), self.refuted.get(int(p), -np.inf))
         open_ = np.array([p for p in self.question.polyhedra if self.refuted[int(p)] <= 0])
@@ -198,7 +197,8 @@ class _Run:
         lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
         rows = self.exact.tensor(self.question.rows)[None]
         found = self.exact.backward(network.output, rows, self.rooms, lines)
-        self._settle(found.bound[0].cpu().numpy() + self.question.sides)
+        bounds = found.bound[0].cpu().numpy() + self.question.sides
+        self._settle(self.question.refuted(bounds))
         if not self.decision.settled():
             self._offer(found.x[0])
 
@@ -300,8 +300,7 @@ class _Run:
         decision.unstable = relaxation.unstable
         nodes = relaxation.root()
         relaxation.ascend(nodes, 30, offer=self._offer, clock=decision.clock)
-        bounds = nodes.bound.cpu().numpy()
-        self._settle(bounds)
+        self._settle(nodes.bound.cpu().numpy())
         if decision.settled():
             return
         if first:
@@ -311,12 +310,6 @@ class _Run:
                 return
         decision.branching = "phases"
         decision.enter("search")
-        # Of each open polyhedron, the goal that is nearest to a proof.
-        best = [
-            int(np.flatnonzero(asked.owner == p)[bounds[asked.owner == p].argmax()])
-            for p in self.question.polyhedra
-        ]
-        nodes = nodes[self.exact.tensor(best).long()]
         scores = relaxation.ascend(nodes, 0)
         limits = Bounds(
             {name: low[0].cpu().numpy() for name, (low, _) in spans.items()},
@@ -341,7 +334,7 @@ class _Run:
         tell()
         if decision.found:
             return
-        open_ = np.unique(asked.owner[sorted(tree.goals)])
+        open_ = asked.polyhedra[sorted(tree.goals)]
         if len(open_):
             self.question = asked.only(open_)
             self.decision.prove(-tree.bound)
@@ -350,7 +343,7 @@ class _Run:
 
     def _leaf(self, asked: Question, relaxation: NodeBounds, limits: Bounds, node: Nodes) -> float:
         """What is proved of a node whose phases are all decided."""
-        polyhedron = int(asked.owner[int(node.goals[0])])
+        polyhedron = int(asked.polyhedra[int(node.goals[0])])
         bound, x = at_leaf(asked, polyhedron, limits, relaxation.phases(node))
         if x is not None and not bound > 0:
             self._offer(self.exact.tensor(x)[None])

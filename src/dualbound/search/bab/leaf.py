@@ -10,6 +10,7 @@ from jaxtyping import Float
 from dualbound.bounds import Bounds
 from dualbound.milp import ProgramBuilder, lagrangian_bound
 from dualbound.network.graph import maps_on_pattern
+from dualbound.region import Box, L2Ball
 from dualbound.search.bab.question import Question
 from dualbound.solvers import Highs
 
@@ -26,7 +27,7 @@ def at_leaf(
     because the pattern is empty.
 
     Args:
-        question: what is asked, over a region with a linear form.
+        question: what is asked; of an L2 ball, the box around it is looked at, which proves less.
         polyhedron: its number.
         bounds: of every node over the region.
         phases: for every rectifier the decided phases ``s_j`` (1, -1; 0 where it is stable).
@@ -36,7 +37,10 @@ def at_leaf(
 
     **Trusts** nothing of the solver: the bound is recomputed from its multipliers.
     """
-    network, form = question.network, question.region.linear_form()
+    network, region = question.network, question.region
+    if isinstance(region, L2Ball):
+        region = Box(region.lower, region.upper)
+    form = region.linear_form()
     pattern = {
         relu.name: (phases[relu.name] > 0)
         | ((phases[relu.name] == 0) & (bounds.lower[relu.reads[0]] >= 0))

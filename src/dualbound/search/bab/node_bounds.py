@@ -1,8 +1,8 @@
 """Bounds of many nodes of a tree over phases at once: slopes and multipliers, ascended together.
 
-A node is a goal ``row·output + side``, the decided phases of some neurons, and the slopes and
-multipliers that its parent ended with. What is ascended may be computed in any precision; what is
-believed is one last pass in float64.
+A node is a polyhedron to be refuted, the decided phases of some neurons, and the slopes,
+multipliers and weights of the polyhedron's rows that its parent ended with. What is ascended may be
+computed in any precision; what is believed is one last pass in float64.
 """
 
 from __future__ import annotations
@@ -25,15 +25,17 @@ class Nodes:
     """Nodes of a tree, one a row.
 
     Attributes:
-        goals: what each asks about, a goal of the question.
+        goals: which polyhedron of the question each asks about, by position.
+        weight: of the polyhedron's rows, not negative, their sum 1, ``(b, k)``.
         signs: phases decided: 1 active, -1 inactive, 0 open, ``(b, u)``, ``u`` unstable neurons.
         alpha: slopes of lower lines, ``(b, u)``.
         beta: multipliers of decided phases, ``(b, u)``.
-        bound: proved lower bound of each node's goal, ``(b,)``.
+        bound: proved lower bound of the weighted rows, ``(b,)``; above 0, the node is refuted.
         split: the neuron to decide next.
     """
 
     goals: Tensor
+    weight: Tensor
     signs: Tensor
     alpha: Tensor
     beta: Tensor
@@ -48,7 +50,7 @@ class Nodes:
 
     def parts(self) -> tuple[Tensor, ...]:
         """All columns."""
-        return self.goals, self.signs, self.alpha, self.beta, self.bound, self.split
+        return self.goals, self.weight, self.signs, self.alpha, self.beta, self.bound, self.split
 
     @staticmethod
     def joined(several: list[Nodes]) -> Nodes:
@@ -90,8 +92,9 @@ class NodeBounds:
         self.network = question.network
         self.exact, self.fast = exact, fast
         self._rooms = {p: rooms.to(p.dtype) for p in {exact, fast}}
-        self._rows = {p: p.tensor(question.rows) for p in {exact, fast}}
-        self._sides = {p: p.tensor(question.sides) for p in {exact, fast}}
+        rows, sides, self._given = question.padded()
+        self._rows = {p: p.tensor(rows) for p in {exact, fast}}
+        self._sides = {p: p.tensor(sides) for p in {exact, fast}}
         lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in self.network.relus}
         self._base = {
             p: {name: line.to(p.dtype) for name, line in lines.items()} for p in {exact, fast}
@@ -104,13 +107,15 @@ class NodeBounds:
             self.unstable += len(index)
 
     def root(self) -> Nodes:
-        """One node a goal, nothing decided, CROWN's slopes."""
+        """One node a polyhedron, nothing decided, CROWN's slopes, all rows alike."""
         device = self.exact.device
         count = len(self._rows[self.exact])
         flat = [self._base[self.fast][name].alpha[0, index] for name, index in self._index.items()]
         alpha = torch.cat([*flat, torch.zeros(0, dtype=self.fast.dtype, device=device)])
+        given = self.fast.tensor(self._given)
         return Nodes(
             torch.arange(count, device=device),
+            given / given.sum(1, keepdim=True),
             torch.zeros(count, self.unstable, dtype=torch.int8, device=device),
             alpha.expand(count, -1).clone(),
             torch.zeros(count, self.unstable, dtype=self.fast.dtype, device=device),
@@ -129,10 +134,10 @@ class NodeBounds:
         beta_rate: float = 0.5,
         decay: float = 0.9,
     ) -> Tensor:
-        """Improve slopes and multipliers in place, and prove each node's bound.
+        """Improve slopes, multipliers and weights in place, and prove each node's bound.
 
         Args:
-            nodes: changed: their slopes, multipliers and bounds.
+            nodes: changed: all of these and their bounds.
             steps: of ascent; 0 only evaluates.
             offer: takes the points where the linear bounds are smallest, after the last step.
             clock: when to end the ascent early.
@@ -146,7 +151,7 @@ class NodeBounds:
         """
         p = self.fast
         best = torch.full_like(nodes.bound, -torch.inf)
-        best_alpha, best_beta = nodes.alpha, nodes.beta
+        best_alpha, best_beta, best_weight = nodes.alpha, nodes.beta, nodes.weight
         lines = self._lines(p, nodes.signs)
         decided = nodes.signs != 0
         signs = nodes.signs.to(p.dtype)
@@ -159,10 +164,12 @@ class NodeBounds:
             best = torch.where(better, bound, best)
             best_alpha = torch.where(better[:, None], nodes.alpha, best_alpha)
             best_beta = torch.where(better[:, None], nodes.beta, best_beta)
+            best_weight = torch.where(better[:, None], nodes.weight, best_weight)
             late = clock is not None and clock.expired
             if step == steps or late or bool((best > 0).all()):
                 break
-            values = self._gathered(p.gradient(found, lines, slopes), nodes)
+            reached, output = p.gradient(found, lines, slopes)
+            values = self._gathered(reached, nodes)
             through = self._gathered(found.through, nodes)
             if scale is None:
                 scale = through.abs() + through.abs().mean(1, keepdim=True)
@@ -173,7 +180,8 @@ class NodeBounds:
             nodes.alpha = moved.clamp(0, 1)
             charged = nodes.beta + beta_rate * rate * scale * ascent_beta.direction(rise_beta)
             nodes.beta = charged.clamp(min=0)
-        nodes.alpha, nodes.beta = best_alpha, best_beta
+            nodes.weight = self._weighed(nodes, output[:, 0], rate)
+        nodes.alpha, nodes.beta, nodes.weight = best_alpha, best_beta, best_weight
         return self._proved(nodes, offer)
 
     def chosen(self, nodes: Nodes, scores: Tensor, look_ahead: int) -> Tensor:
@@ -221,7 +229,7 @@ class NodeBounds:
         if offer is not None:
             offer(found.x[:, 0])
         through = self._gathered(found.through, nodes)
-        value = self._gathered(self.exact.gradient(found, lines, slopes), nodes)
+        value = self._gathered(self.exact.gradient(found, lines, slopes)[0], nodes)
         slope = self._gathered({name: line.slope[:, None] for name, line in lines.items()}, nodes)
         above = self._gathered(
             {name: line.intercept[:, None] for name, line in lines.items()}, nodes
@@ -239,17 +247,32 @@ class NodeBounds:
     ) -> tuple[Passed, dict[str, Tensor]]:
         """One backward pass with the nodes' slopes and multipliers, and those slopes, spread."""
         slopes = self._slopes(p, nodes, lines)
+        weight = nodes.weight.to(p.dtype)
+        weight = weight / weight.sum(1, keepdim=True)
         found = p.backward(
             self.network.output,
-            self._rows[p][nodes.goals][:, None],
+            (weight[:, None] @ self._rows[p][nodes.goals]),
             self._rooms[p],
             lines,
             slopes=slopes,
             charges=self._charges(p, nodes),
             keep=keep,
         )
-        found.bound = found.bound + self._sides[p][nodes.goals][:, None]
+        found.bound = found.bound + (weight * self._sides[p][nodes.goals]).sum(1, keepdim=True)
         return found, slopes
+
+    def _weighed(self, nodes: Nodes, output: Tensor, rate: float) -> Tensor:
+        """Weights moved towards the rows that are furthest from being met, multiplicatively."""
+        if nodes.weight.shape[1] == 1:
+            return nodes.weight
+        p = self.fast
+        rows, sides = self._rows[p][nodes.goals], self._sides[p][nodes.goals]
+        rise = (rows @ output[:, :, None])[:, :, 0] + sides
+        rise = rise - (nodes.weight * rise).sum(1, keepdim=True)
+        spread = rise.abs().amax(1, keepdim=True).clamp(min=1e-30)
+        moved = nodes.weight.clamp(min=1e-6) * torch.exp(2 * rate * rise / spread)
+        moved = moved * p.tensor(self._given)[nodes.goals]
+        return moved / moved.sum(1, keepdim=True)
 
     def _lines(self, p: Propagator, signs: Tensor) -> dict[str, Lines]:
         """The lines of every node: those of the root, exact where a phase is decided."""

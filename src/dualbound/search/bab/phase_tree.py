@@ -11,6 +11,9 @@ from torch import Tensor
 from dualbound.limits import Clock
 from dualbound.search.bab.node_bounds import NodeBounds, Nodes
 
+AT_LEAF = 30
+"""Steps of ascent once every phase is decided and only multipliers and weights are left."""
+
 
 class PhaseTree:
     """Open nodes of a tree over phases: each goal must be proved positive in all of them.
@@ -120,6 +123,6 @@ class PhaseTree:
         """Close nodes in which every phase is decided, one by one."""
         for k in range(len(nodes)):
             one = nodes[k : k + 1]
-            bound = self._leaf(one)
-            if not bound > 0:
+            self.relaxation.ascend(one, AT_LEAF)
+            if not one.bound[0] > 0 and not self._leaf(one) > 0:
                 self.undecided.append(one)

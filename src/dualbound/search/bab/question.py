@@ -66,6 +66,22 @@ class Question:
         """For every polyhedron, the best proved lower bound of one of its goals."""
         return np.stack([bounds[..., self.owner == p].max(axis=-1) for p in self.polyhedra], -1)
 
+    def padded(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows and sides polyhedron by polyhedron, and which of them are there.
+
+        Returns:
+            ``(p, k, m)``, ``(p, k)`` and ``(p, k)``, with zeros after a polyhedron's own rows.
+        """
+        most = int(np.bincount(self.owner).max())
+        count, outputs = len(self.polyhedra), self.rows.shape[1]
+        rows, sides = np.zeros((count, most, outputs)), np.zeros((count, most))
+        given = np.zeros((count, most))
+        for k, p in enumerate(self.polyhedra):
+            own = np.flatnonzero(self.owner == p)
+            rows[k, : len(own)], sides[k, : len(own)] = self.rows[own], self.sides[own]
+            given[k, : len(own)] = 1.0
+        return rows, sides, given
+
     def slack(self, outputs: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b"]:
         """How far outputs are inside the polyhedron that they are deepest in; else negative."""
         values = outputs @ self.rows.T + self.sides

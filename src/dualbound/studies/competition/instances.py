@@ -85,16 +85,13 @@ def existing(path: Path, where: str = "") -> Path:
 
 
 def matching(instances: Iterable[Instance], pattern: str | None) -> list[Instance]:
-    """Those whose name has a text in it, or matches a pattern with ``*`` and ``?``.
+    """Those whose name has a pattern in it, of letters, ``*``, ``?`` and ``[34]``.
 
     Raises:
-        InvalidInput: none does.
+        InvalidInput: none has.
     """
     every = list(instances)
-    wanted = pattern or ""
-    if not any(sign in wanted for sign in "*?["):
-        wanted = f"*{wanted}*"
-    found = [one for one in every if fnmatch.fnmatchcase(one.name, wanted)]
+    found = [one for one in every if fnmatch.fnmatchcase(one.name, f"*{pattern or ''}*")]
     if not found:
         raise InvalidInput(
             f"None of {len(every)} instances matches {pattern!r}; the first is {every[0].name!r}."

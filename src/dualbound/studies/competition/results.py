@@ -99,10 +99,6 @@ class Results:
             write_whole(path, _as_csv(COLUMNS).encode())
         elif whole != text:
             write_whole(path, whole.encode())
-        try:
-            path.open("ab").close()
-        except OSError as error:
-            raise OutputError(refused(path, error)) from error
 
     def add(self, line: Line) -> None:
         """Write a line.
@@ -154,8 +150,10 @@ def opened(path: Path) -> Iterator[Results]:
     """
     import filelock
 
-    if not path.parent.is_dir():
-        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}.")
+    try:
+        path.open("ab").close()  # the only test that does not lie
+    except OSError as error:
+        raise OutputError(refused(path, error)) from error
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         lock.acquire()

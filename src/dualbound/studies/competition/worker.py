@@ -11,6 +11,7 @@ import json
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -38,9 +39,17 @@ def main() -> None:
             out.flush()
 
         job = json.loads(sys.stdin.readline())
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         load_libraries()
         say({"ready": True})
         say({"answer": _answer(job, say)})
+
+
+def _end_with_parent() -> None:
+    """End when standard input is closed: whoever asked is gone, however it ended."""
+    while os.read(0, 4096):
+        pass
+    os._exit(1)
 
 
 def _answer(job: dict[str, Any], say: Say) -> dict[str, Any]:
