@@ -20,8 +20,8 @@ from jaxtyping import Float
 MOST_ENTRIES = 2**27
 """No matrix and no constant may hold more numbers than this (1 GiB of float64)."""
 
-MOST_VALUES = 2**24
-"""No value of a network may hold more numbers than this (those of VGG hold a fifth of it)."""
+MOST_VALUES = 2**22
+"""No value of a network may hold more numbers than this (the largest of VGG holds 3.2 million)."""
 
 _SMALL = 2**14
 _THIN = 0.2

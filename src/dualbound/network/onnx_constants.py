@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -47,7 +48,9 @@ def evaluate_constant(
         [onnx.ValueInfoProto(name=name) for name in node.output if name],
     )
     feeds = {name: x for name, x in zip(node.input, operands, strict=True) if name}
-    results = ReferenceEvaluator(graph, opsets=dict(opsets)).run(None, feeds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numpy's, of means of nothing and the like
+        results = ReferenceEvaluator(graph, opsets=dict(opsets)).run(None, feeds)
     for result in results:
         if not isinstance(result, np.ndarray | np.generic):
             raise ValueError(f"its result is a {type(result).__name__}, not a tensor")
