@@ -476,6 +476,7 @@ class TestFiles:
             ("f.vnnlib", None, "f.vnnlib: cannot be read: No such file.*Name a .vnnlib"),
             (".", None, "cannot be read: Is a directory"),
         ],
+        ids=["no gzip", "cut off", "damaged", "unpacked", "no formula", "missing", "folder"],
     )
     def test_that_cannot_be_read(
         self, tmp_path: Path, name: str, data: bytes | None, message: str
