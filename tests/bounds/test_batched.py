@@ -198,3 +198,14 @@ def test_ascent_only_improves() -> None:
     rows = torch.eye(network.output_size, dtype=torch.float64)[None]
     plain = p.backward(network.output, rows, rooms, lines).bound
     assert torch.all(ascended(p, network.output, rows, rooms, lines, 20) >= plain)
+
+
+def test_rounding_is_measured_anew_for_a_wider_room() -> None:
+    network, region = a_network(2)
+    wide = Box(region.lower - 1e6, region.upper + 1e6)
+    used, fresh = Propagator(network), Propagator(network)
+    used.crown(rooms_of(region))
+    expected = fresh.crown(rooms_of(wide))[network.output]
+    again = used.crown(rooms_of(wide))[network.output]
+    assert torch.equal(again[0], expected[0])
+    assert torch.equal(again[1], expected[1])

@@ -87,6 +87,7 @@ class Propagator:
                 self.terms = max(self.terms, node.op.terms)
         self._unit = 4 * (self.terms + 16) * torch.finfo(dtype).eps / 2
         self._reach: dict[str, Tensor] = {}
+        self._settled: tuple[Tensor, ...] = ()
         self._ancestors: dict[str, tuple[Node, ...]] = {}
 
     def up_to(self, name: str) -> Propagator:
@@ -147,12 +148,15 @@ class Propagator:
     def settle_as(self, other: Propagator) -> None:
         """Measure rounding by the magnitudes that another propagator was settled with."""
         self._reach = {name: size.to(self.dtype) for name, size in other._reach.items()}
+        self._settled = tuple(end.to(self.dtype) for end in other._settled)
 
     def settle(self, spans: Spans) -> None:
         """Fix the magnitudes that rounding is measured by: those of these bounds of every node.
 
-        All rooms that are bounded later must lie within those of these spans.
+        All rooms that are passed later must lie within those of these spans; `crown` sees to that.
         """
+        low, high = spans[self.network.input]
+        self._settled = low.amin(0), high.amax(0)
         for node in self.network.nodes:
             if isinstance(node.op, Affine):
                 total = self.bias[node.name].abs()
@@ -165,6 +169,14 @@ class Propagator:
             else:
                 low, high = spans[node.name]
                 self._reach[node.name] = torch.maximum(low.abs(), high.abs()).amax(0)
+
+    def _settle_for(self, rooms: Rooms) -> None:
+        """Settle anew, unless all of these rooms lie within those that were settled for."""
+        if self._settled:
+            (low, high), (least, most) = rooms.span(), self._settled
+            if bool((low >= least).all()) and bool((high <= most).all()):
+                return
+        self.settle(self.interval(rooms))
 
     def _reach_of(self, name: str, spans: Spans) -> Tensor:
         low, high = spans[name]
@@ -354,8 +366,7 @@ class Propagator:
             at_once: how many coefficients of one node are carried at a time.
             output: whether the output is bounded by more than intervals.
         """
-        if not self._reach:
-            self.settle(self.interval(rooms))
+        self._settle_for(rooms)
         spans: dict[str, Span] = {}
         lines: dict[str, Lines] = {}
         for node in self.network.nodes:
