@@ -45,7 +45,6 @@ def alpha_crown(
 
     **Trusts** sums in the propagator's type within their worst rounding error.
 
-    >>> import numpy as np
     >>> from dualbound.bounds.batched import Boxes
     >>> from dualbound.network import Network
     >>> net = Network.dense([[[1.0], [-1.0]], [[1.0, 1.0]]], [[0.0, 0.0], [0.0]])  # |x|
