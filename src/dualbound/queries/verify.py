@@ -191,7 +191,8 @@ class _Run:
             self.bound = np.inf
             return
         decision = Decision(lambda x: self._accept(case, x), clock, self.tell)
-        self.engine.decide(self.network, region, [criterion], decision)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number proves nothing
+            self.engine.decide(self.network, region, [criterion], decision)
         decision.enter("end")
         if self.witness is not None and decision.bound < 0:
             raise SoundnessError(

@@ -2,7 +2,7 @@
 
 from dualbound.bounds.batched.alpha import Ascent, alpha_crown, ascended
 from dualbound.bounds.batched.lines import Lines
-from dualbound.bounds.batched.propagator import Passed, Propagator
+from dualbound.bounds.batched.propagator import Passed, Propagator, believed
 from dualbound.bounds.batched.rooms import Boxes, OneRoom, Rooms, Span, Spans, rooms_of
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Spans",
     "alpha_crown",
     "ascended",
+    "believed",
     "rooms_of",
 ]

@@ -36,7 +36,8 @@ class Lines:
         low, high = span
         unstable = (low < 0) & (high > 0)
         active = (low >= 0).to(low.dtype)
-        slope = torch.where(unstable, high / torch.where(unstable, high - low, 1.0), active)
+        half = torch.where(unstable, high / 2 - low / 2, 1.0)  # the whole width may overflow
+        slope = torch.where(unstable, (high / 2) / half, active)
         # Rounded upwards, the line lies above both ends.
         intercept = torch.where(unstable, -slope * low, 0.0)
         alpha = torch.where(unstable, (high > -low).to(low.dtype), active)

@@ -56,6 +56,15 @@ class Passed:
     through: dict[str, Tensor] = field(default_factory=dict)
 
 
+def believed(bound: Tensor) -> Tensor:
+    """Lower bounds, of which those that are no numbers prove nothing.
+
+    >>> believed(torch.tensor([1.0, torch.nan, torch.inf]))
+    tensor([1., -inf, -inf])
+    """
+    return torch.where(torch.isfinite(bound), bound, -torch.inf)
+
+
 class Propagator:
     """A network on a device, ready to be bounded in batches.
 
@@ -84,7 +93,8 @@ class Propagator:
                 self.maps[node.name] = [torch_map(one, dtype, device) for one in node.op.maps]
                 self.sizes[node.name] = [one.magnitude() for one in self.maps[node.name]]
                 self.bias[node.name] = self.tensor(node.op.bias)
-                self.terms = max(self.terms, node.op.terms)
+                reads = sum(sum(one.shape) for one in node.op.maps)
+                self.terms = max(self.terms, reads)
         self._unit = 4 * (self.terms + 16) * torch.finfo(dtype).eps / 2
         self._reach: dict[str, Tensor] = {}
         self._settled: tuple[Tensor, ...] = ()
@@ -170,6 +180,19 @@ class Propagator:
                 low, high = spans[node.name]
                 self._reach[node.name] = torch.maximum(low.abs(), high.abs()).amax(0)
 
+    def weighing_errs(
+        self,
+        weight: Float[Tensor, "b k"],
+        rows: Float[Tensor, "*b k m"],
+        sides: Float[Tensor, "*b k"],
+    ) -> Float[Tensor, " b"]:
+        """By how much rounding may change rows and sides of the output that are weighted and added.
+
+        Rows and sides may be the same for all of the batch.
+        """
+        sizes = rows.abs() @ self._reach[self.network.output] + sides.abs()
+        return self._unit * (weight * sizes).sum(-1)
+
     def _settle_for(self, rooms: Rooms) -> None:
         """Settle anew, unless all of these rooms lie within those that were settled for."""
         if self._settled:
@@ -242,7 +265,7 @@ class Propagator:
         if x is None or slope is None:
             x = rooms.span()[0][:, None].expand(*rows.shape[:2], -1)
             slope = torch.zeros_like(x)
-        return Passed(start, total - self._unit * size, x, slope, through)
+        return Passed(start, believed(total - self._unit * size), x, slope, through)
 
     def gradient(
         self,
@@ -311,7 +334,7 @@ class Propagator:
             together = (weight[..., None] * slope).sum(1, keepdim=True)
             x = rooms.minimiser(together)
             value = (together * x).sum((1, 2)) + (weight * constant).sum(1)
-            value = value - self._unit * (weight * size).sum(1)
+            value = believed(value - self._unit * (weight * size).sum(1))
             weights = torch.where((value > best)[:, None], weight, weights)
             best = torch.maximum(best, value)
             rise = (slope * x).sum(-1) + constant

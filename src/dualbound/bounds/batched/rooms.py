@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dualbound.region import Box, Region
+from dualbound.region import Box, L1Ball, L2Ball, Region
 
 Span = tuple[Tensor, Tensor]
 """Lower and upper bounds of a node, each ``(b, m)``; ``b`` is 1 where they hold for all sets."""
@@ -88,7 +88,13 @@ class Boxes(Rooms):
 def rooms_of(
     region: Region, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
 ) -> Rooms:
-    """One set of inputs for all of a batch."""
+    """One set of inputs for all of a batch.
+
+    Of a ball whose centre is not in its box, the box: what is left of its radius there is a
+    difference that may lose all its digits.
+    """
+    if isinstance(region, L1Ball | L2Ball) and region.box.violation(region.center[None])[0] > 0:
+        region = region.box
     if not isinstance(region, Box):
         return OneRoom(region, dtype, device)
     low, high = (torch.tensor(end)[None].to(device, dtype) for end in (region.lower, region.upper))

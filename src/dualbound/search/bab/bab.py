@@ -36,7 +36,7 @@ LEAVES = (1, 16, 64, 256)
 FIRST_NODES = 1500
 """Of the first tree over phases, at least; see `_Run._most`."""
 
-CLOSED = float(np.finfo(float).tiny)
+CLOSED = float(np.nextafter(0.0, 1.0))
 """A closed tree proves that the slack is below 0, and not by how much."""
 
 
@@ -183,9 +183,10 @@ class _Run:
 
     def _settle(self, worst: Float[np.ndarray, " p"]) -> None:
         """Take what is proved of every polyhedron, and drop those that are refuted."""
+        worst = np.where(np.isfinite(worst), worst, -np.inf)
         for p, value in zip(self.question.polyhedra, worst, strict=True):
             self.refuted[int(p)] = max(float(value), self.refuted.get(int(p), -np.inf))
-        open_ = np.array([p for p in self.question.polyhedra if self.refuted[int(p)] <= 0])
+        open_ = np.array([p for p in self.question.polyhedra if not self.refuted[int(p)] > 0])
         self.decision.prove(-min(self.refuted.values()))
         if len(open_) < len(self.question.polyhedra) and len(open_):
             self.question = self.question.only(open_)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended
+from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended, believed
 from dualbound.limits import Clock
 from dualbound.search.bab.question import Question
 
@@ -169,7 +169,7 @@ class InputTree:
         rooms = Boxes(boxes.lower, boxes.upper)
         rows = self._rows.expand(len(boxes), -1, -1)
         found = p.backward(output, rows, rooms, lines)
-        bound = found.bound + self._sides
+        bound = believed(found.bound + self._sides)
         refuted, together, sides = [], [], []
         for own in self._owned:
             if len(own) == 1:
@@ -178,7 +178,8 @@ class InputTree:
                 best, weight = p.combined(found, bound, own, rooms)
             refuted.append(best)
             together.append(weight @ self._rows[own])
-            sides.append(weight @ self._sides[own])
+            errs = p.weighing_errs(weight, self._rows[own], self._sides[own])
+            sides.append(weight @ self._sides[own] - errs)
         proved = torch.stack(refuted, 1)
         open_ = ~(proved > 0).all(1)
         if open_.any():
@@ -186,7 +187,7 @@ class InputTree:
             rows = torch.stack(together, 1)[open_]
             better = ascended(p, output, rows, rooms[open_], some, ASCENDING)
             better = better + torch.stack(sides, 1)[open_]
-            proved[open_] = torch.maximum(proved[open_], better)
+            proved[open_] = torch.maximum(proved[open_], believed(better))
         return proved, found.x
 
     def _axis(self, boxes: _Open, lines: Mapping[str, Lines], refuted: Tensor) -> Tensor:

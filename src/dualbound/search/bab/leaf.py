@@ -8,8 +8,10 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds import Bounds
+from dualbound.bounds.layer_bounds import magnitude, rounding
+from dualbound.errors import SolverError
 from dualbound.milp import ProgramBuilder, lagrangian_bound
-from dualbound.network.graph import maps_on_pattern
+from dualbound.network.graph import Affine, Relu, maps_on_pattern
 from dualbound.region import Box, L2Ball
 from dualbound.search.bab.question import Question
 from dualbound.solvers import Highs
@@ -79,8 +81,40 @@ def at_leaf(
         lower=-constant,
     )
     program = builder.build()
-    outcome = Highs().solve(program)
+    try:
+        outcome = Highs().solve(program)
+    except SolverError:  # numbers that it does not take
+        return -np.inf, None
     x = None if outcome.x is None else form.offset + form.transform @ outcome.x[:-1]
     if outcome.row_duals is None:
         return -np.inf, x
-    return lagrangian_bound(program, outcome.row_duals), x
+    errs = np.concatenate([np.zeros(form.rows.shape[0]), _errs(question, goals, bounds, phases)])
+    err = float(np.abs(outcome.row_duals) @ errs)
+    bound = lagrangian_bound(program, outcome.row_duals) - err
+    return (bound if np.isfinite(bound) else -np.inf), x
+
+
+def _errs(
+    question: Question, goals: np.ndarray, bounds: Bounds, phases: Mapping[str, np.ndarray]
+) -> Float[np.ndarray, " r"]:
+    """By how much rounding may change the values of the program's rows: those of composed maps.
+
+    The errors of a node are those of what it reads, carried on, and its own.
+    """
+    network, region = question.network, question.region
+    err: dict[str, np.ndarray] = {network.input: np.zeros(network.input_size)}
+    unit = 4 * rounding(max(node.size for node in network.nodes) + network.input_size)
+    for node in network.nodes:
+        match node.op:
+            case Affine():
+                own = unit * magnitude(network, region, bounds, node.name)
+                for part, name in zip(node.op.magnitudes, node.reads, strict=True):
+                    own = own + part.apply(err[name][None])[0]
+                err[node.name] = own
+            case Relu():
+                err[node.name] = err[node.reads[0]]
+    rows, sides = np.abs(question.rows[goals]), np.abs(question.sides[goals])
+    reached = np.maximum(np.abs(bounds.lower[network.output]), np.abs(bounds.upper[network.output]))
+    parts = [rows @ (err[network.output] + unit * reached) + unit * sides]
+    parts += [err[relu.reads[0]][phases[relu.name] != 0] for relu in network.relus]
+    return np.concatenate(parts)

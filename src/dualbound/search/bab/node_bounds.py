@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dualbound.bounds.batched import Ascent, Lines, Passed, Propagator, Rooms, Spans
+from dualbound.bounds.batched import Ascent, Lines, Passed, Propagator, Rooms, Spans, believed
 from dualbound.limits import Clock
 from dualbound.search.bab.question import Question
 
@@ -258,7 +258,9 @@ class NodeBounds:
             charges=self._charges(p, nodes),
             keep=keep,
         )
-        found.bound = found.bound + (weight * self._sides[p][nodes.goals]).sum(1, keepdim=True)
+        rows, sides = self._rows[p][nodes.goals], self._sides[p][nodes.goals]
+        bound = found.bound + (weight * sides).sum(1, keepdim=True)
+        found.bound = believed(bound - p.weighing_errs(weight, rows, sides)[:, None])
         return found, slopes
 
     def _weighed(self, nodes: Nodes, output: Tensor, rate: float) -> Tensor:

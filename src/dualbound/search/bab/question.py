@@ -84,6 +84,7 @@ class Question:
 
     def slack(self, outputs: Float[np.ndarray, "*b m"]) -> Float[np.ndarray, "*b"]:
         """How far outputs are inside the polyhedron that they are deepest in; else negative."""
-        values = outputs @ self.rows.T + self.sides
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = outputs @ self.rows.T + self.sides
         inside = [-values[..., self.owner == p].max(axis=-1) for p in self.polyhedra]
         return np.stack(inside, -1).max(axis=-1)

@@ -106,7 +106,10 @@ def _grown(
 
 def _worst(nodes: Nodes, goals: int) -> tuple[Tensor, Tensor]:
     """The worst bound of each goal's leaves, and which leaf has it."""
-    order = torch.argsort(nodes.bound, descending=True, stable=True)
-    place = torch.zeros(goals, dtype=torch.int64, device=order.device)
-    place[nodes.goals[order]] = order  # the last one written is the worst
-    return nodes.bound[place], place
+    nothing = torch.full((goals,), torch.inf, dtype=nodes.bound.dtype, device=nodes.bound.device)
+    worst = nothing.scatter_reduce(0, nodes.goals, nodes.bound, "amin")
+    each = torch.arange(len(nodes), device=nodes.bound.device)
+    last = torch.full_like(each, len(nodes))
+    first = torch.full((goals,), len(nodes), dtype=torch.int64, device=each.device)
+    place = torch.where(nodes.bound == worst[nodes.goals], each, last)
+    return worst, first.scatter_reduce(0, nodes.goals, place, "amin")

@@ -1,0 +1,68 @@
+"""What floating point may not prove: each of these was once answered wrongly, HOLDS."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dualbound import Box, L2Ball, Network
+from dualbound.bounds.batched import Lines
+from dualbound.criterion import Case, OutputSet, Polyhedron, Property
+from dualbound.limits import Limits
+from dualbound.queries.verify import Outcome, verify
+from dualbound.region import Region
+from dualbound.search.bab import Bab
+
+
+def outcome(
+    network: Network, region: Region, *sets: tuple[object, object], branching: str = "phases"
+) -> Outcome:
+    asked = Property(
+        (Case(region, OutputSet([Polyhedron(a, b) for a, b in sets])),),
+        network.input_size,
+        network.output_size,
+    )
+    return verify(
+        network, asked, engine=Bab(branching=branching), limits=Limits(seconds=10)
+    ).outcome
+
+
+def test_a_bound_that_is_no_number_refutes_nothing() -> None:
+    network = Network.dense([[[1e10], [-1e10]], [[1.0, 1.0], [1.0, -1.0]]], [[0, 0], [0, 0]])
+    far, met = ([[1.0, 0.0]], [1e20]), ([[1e300, 0.0]], [1.0])
+    for sets in ((far, met), (met, far)):
+        assert outcome(network, Box([-1.0], [1.0]), *sets) is not Outcome.HOLDS
+
+
+def test_weighted_rows_are_charged_for_their_rounding() -> None:
+    network = Network.dense([np.eye(2)], [[0.0, 0.0]])
+    most, t = 1 + 2.0**-26, 0.25 + 2.0**-27
+    a = np.array([[2.0, 6492456.0], [2.0, 9071129.0], [2.0, -15563584.0]])
+    region = Box([0.0, t], [most, t])
+    for branching in ("phases", "inputs"):
+        met = outcome(network, region, (a, a @ [most, t]), branching=branching)
+        assert met is not Outcome.HOLDS
+
+
+def test_a_sum_of_many_outputs_is_charged_for_its_rounding() -> None:
+    weight = np.full((20000, 1), 2.0**-55)
+    weight[0] = 1.0
+    network = Network.dense([weight], [np.zeros(20000)])
+    exact = 1.0 + 19999 * 2.0**-55
+    met = outcome(network, Box([0.0], [1.0]), (np.ones((1, 20000)), [np.nextafter(exact, 0)]))
+    assert met is not Outcome.HOLDS
+
+
+def test_a_ball_around_a_centre_outside_its_box() -> None:
+    network, away = Network.dense([np.eye(2)], [[0.0, 0.0]]), 0.6095693498571635
+    ball = L2Ball(np.array([-away, 0.0]), 0.6095693498571637, Box([0.0, 0.0], [1.0, 1.0]))
+    assert outcome(network, ball, ([[0.0, 1.0]], [1.645305758302129e-08])) is not Outcome.HOLDS
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e300, 1.7e308])
+def test_the_upper_line_lies_above_both_ends(scale: float) -> None:
+    import torch
+
+    low, high = (torch.tensor([[end]], dtype=torch.float64) for end in (-scale, scale))
+    line = Lines.of((low, high))
+    assert float(line.slope * high + line.intercept) >= scale * (1 - 1e-15)
