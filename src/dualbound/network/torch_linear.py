@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
@@ -12,16 +13,16 @@ from torch import Tensor, nn
 from dualbound.network.linear import Convolution, Dense, LinearMap, Sparse
 
 
-class TorchMap(nn.Module):
+class TorchMap(nn.Module, ABC):
     """A linear map of ``n`` numbers to ``m``, its weights constants that move with ``.to(...)``."""
 
+    @abstractmethod
     def pull_back(self, c: Float[Tensor, "*k m"]) -> Float[Tensor, "*k n"]:
         """What coefficients of its values are in terms of what it reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def magnitude(self) -> TorchMap:
         """The map whose entries are the magnitudes of these."""
-        raise NotImplementedError
 
 
 def torch_map(
