@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import highspy
 import numpy as np
 from scipy.optimize import linprog
 
-from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, Input, Network, Node
 from dualbound.network.linear import Convolution, LinearMap, linear_map
 
 
@@ -161,6 +164,10 @@ def random_graph(rng: np.random.Generator) -> TinyGraph:
     return graph
 
 
+SMALL = 1e-9
+"""Values that pass 0 by no more than this have one sign."""
+
+
 @dataclass
 class Around:
     """Inputs in a box, and within an L1 distance of a centre if it is finite."""
@@ -171,10 +178,66 @@ class Around:
     radius: float = np.inf
 
 
+class Polytope:
+    """Inputs, some of them cut off, and the linear programs over what is left."""
+
+    def __init__(self, around: Around) -> None:
+        self.n = n = len(around.lower)
+        self.highs = highspy.Highs()
+        self.highs.setOptionValue("output_flag", False)
+        self.highs.setOptionValue("presolve", "off")
+        for which in ("primal", "dual"):
+            self.highs.setOptionValue(f"{which}_feasibility_tolerance", 1e-10)
+        self.highs.addVars(n, around.lower, around.upper)
+        self.rows: list[tuple[np.ndarray, float]] = []
+        if np.isfinite(around.radius):
+            self.highs.addVars(n, np.zeros(n), np.full(n, np.inf))
+            for sign, i in itertools.product((1.0, -1.0), range(n)):
+                self.highs.addRow(-np.inf, sign * around.center[i], 2, [i, n + i], [sign, -1.0])
+            self.highs.addRow(-np.inf, around.radius, n, np.arange(n, 2 * n), np.ones(n))
+
+    @property
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows, and their sides."""
+        left = [row for row, _ in self.rows]
+        return np.array(left).reshape(-1, self.n), np.array([side for _, side in self.rows])
+
+    @contextmanager
+    def below(self, row: np.ndarray, side: float) -> Iterator[None]:
+        """For a while only the part where ``row · x <= side``."""
+        self.rows.append((row, side))
+        self.highs.addRow(-np.inf, side, self.n, np.arange(self.n), row)
+        yield
+        self.rows.pop()
+        self.highs.deleteRows(1, [self.highs.getNumRow() - 1])
+
+    def greatest(self, row: np.ndarray) -> float:
+        """The largest value of ``row · x``; minus infinity where nothing is left."""
+        self.highs.changeColsCost(self.n, np.arange(self.n), -row)
+        self.highs.run()
+        match self.highs.getModelStatus():
+            case highspy.HighsModelStatus.kOptimal:
+                return -self.highs.getInfo().objective_function_value
+            case highspy.HighsModelStatus.kInfeasible:
+                return -np.inf
+            case status:
+                raise RuntimeError(f"The linear program was not solved: {status}")
+
+
+def highest(graph: TinyGraph, around: Around, rows: np.ndarray) -> np.ndarray:
+    """The largest value of each row times the outputs, of all inputs."""
+    best, polytope = np.full(len(rows), -np.inf), Polytope(around)
+    for weight, bias in _pieces(graph, polytope):
+        best = np.maximum(best, [row @ bias + polytope.greatest(row @ weight) for row in rows])
+    return best
+
+
 def depth(graph: TinyGraph, around: Around, a: np.ndarray, b: np.ndarray) -> float:
     """The largest ``min(A o - b)`` of all inputs; minus infinity of none."""
     best = -np.inf
-    for weight, bias, left, right in _pieces(graph, around):
+    polytope = Polytope(around)
+    for weight, bias in _pieces(graph, polytope):
+        left, right = polytope.table
         found, _ = _program(around, left, right, goal=(a @ weight, b - a @ bias), objective="depth")
         best = max(best, found)
     return best
@@ -183,43 +246,52 @@ def depth(graph: TinyGraph, around: Around, a: np.ndarray, b: np.ndarray) -> flo
 def distance(graph: TinyGraph, around: Around, a: np.ndarray, b: np.ndarray, norm: str) -> float:
     """The least distance from the centre of an input with ``A o >= b``; infinity of none."""
     best = np.inf
-    for weight, bias, left, right in _pieces(graph, around):
+    polytope = Polytope(around)
+    for weight, bias in _pieces(graph, polytope):
+        left, right = polytope.table
         found, _ = _program(around, left, right, goal=(a @ weight, b - a @ bias), objective=norm)
         best = min(best, found)
     return best
 
 
-def _pieces(
-    graph: TinyGraph, around: Around
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Each activation pattern that some input has: the outputs as an affine map there, and rows
-    ``left x <= right`` of its polytope."""
-    n = graph.inputs
+def _pieces(graph: TinyGraph, polytope: Polytope) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each activation pattern that some input has: the outputs as an affine map there, while the
+    polytope is cut down to its inputs. A value that nowhere passes 0 has one sign only."""
 
-    def further(
-        maps: list[tuple[np.ndarray, np.ndarray]], left: np.ndarray, right: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    def further(maps: list[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[np.ndarray, ...]]:
         if len(maps) == len(graph.nodes):
-            yield (*maps[-1], left, right)
+            yield maps[-1]
             return
         step = graph.steps[len(maps) - 1]
-        if not isinstance(step, int):
-            parts, bias = step
-            weight = sum(matrix @ maps[k][0] for k, matrix in parts)
-            offset = bias + sum(matrix @ maps[k][1] for k, matrix in parts)
-            yield from further([*maps, (weight, offset)], left, right)
+        if isinstance(step, int):
+            for rectified in phases(*maps[step], 0):
+                yield from further([*maps, rectified])
             return
-        weight, offset = maps[step]
-        for signs in itertools.product((False, True), repeat=len(offset)):
-            on = np.array(signs)
-            side = np.where(on, -1.0, 1.0)
-            more = np.vstack([left, side[:, None] * weight])
-            least = np.concatenate([right, -side * offset])
-            if _program(around, more, least, goal=None, objective="point")[0] > -np.inf:
-                rectified = (weight * on[:, None], offset * on)
-                yield from further([*maps, rectified], more, least)
+        parts, bias = step
+        weight = sum(matrix @ maps[k][0] for k, matrix in parts)
+        offset = bias + sum(matrix @ maps[k][1] for k, matrix in parts)
+        yield from further([*maps, (weight, offset)])
 
-    yield from further([(np.eye(n), np.zeros(n))], np.zeros((0, n)), np.zeros(0))
+    def phases(
+        weight: np.ndarray, offset: np.ndarray, j: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        if j == len(offset):
+            yield weight, offset
+            return
+        off = np.arange(len(offset)) != j
+        inactive = weight * off[:, None], offset * off
+        row, constant = weight[j], offset[j]
+        if constant - polytope.greatest(-row) >= -SMALL:
+            yield from phases(weight, offset, j + 1)
+        elif constant + polytope.greatest(row) <= SMALL:
+            yield from phases(*inactive, j + 1)
+        else:
+            with polytope.below(-row, constant):
+                yield from phases(weight, offset, j + 1)
+            with polytope.below(row, -constant):
+                yield from phases(*inactive, j + 1)
+
+    yield from further([(np.eye(graph.inputs), np.zeros(graph.inputs))])
 
 
 def _program(
@@ -227,7 +299,7 @@ def _program(
     left: np.ndarray,
     right: np.ndarray,
     *,
-    goal: tuple[np.ndarray, np.ndarray] | None,
+    goal: tuple[np.ndarray, np.ndarray],
     objective: str,
 ) -> tuple[float, np.ndarray]:
     """A linear program over ``x, d, t`` with ``|x - center| <= d``, and ``t`` what is asked."""
@@ -244,11 +316,10 @@ def _program(
         sides.append(np.array([around.radius]))
     cost = np.zeros(2 * n + 1)
     ends = [*zip(around.lower, around.upper, strict=True), *[(0.0, None)] * n, (None, None)]
-    if goal is not None:
-        matrix, least = goal
-        t = np.full((len(least), 1), 1.0 if objective == "depth" else 0.0)
-        rows.append(np.hstack([-matrix, np.zeros((len(least), n)), t]))
-        sides.append(-least)
+    matrix, least = goal
+    t = np.full((len(least), 1), 1.0 if objective == "depth" else 0.0)
+    rows.append(np.hstack([-matrix, np.zeros((len(least), n)), t]))
+    sides.append(-least)
     match objective:
         case "depth":
             cost[-1] = -1.0
@@ -259,13 +330,11 @@ def _program(
             cost[-1] = 1.0
             rows.append(np.hstack([zero, eye, -np.ones((n, 1))]))
             sides.append(np.zeros(n))
-        case _:
-            ends[-1] = (0.0, 0.0)
     solved = linprog(
         cost, A_ub=np.vstack(rows), b_ub=np.concatenate(sides), bounds=ends, method="highs"
     )
     if solved.status == 2:
-        return (-np.inf if objective in ("depth", "point") else np.inf), np.zeros(0)
+        return (-np.inf if objective == "depth" else np.inf), np.zeros(0)
     if solved.status != 0:
         raise RuntimeError(f"The linear program was not solved: {solved.message}")
     value = -float(solved.fun) if objective == "depth" else float(solved.fun)

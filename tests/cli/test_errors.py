@@ -64,11 +64,11 @@ class TestModels:
         path = written_model(tmp_path / "odd.onnx", "Round")
         refused(cli, "info", path, message="(?s)odd.onnx.*Round.*odd_one.*Gemm")
 
-    def test_a_sigmoid_network(self, cli: Cli, tmp_path: Path) -> None:
-        path = written_model(tmp_path / "smooth.onnx", "Sigmoid")
+    def test_a_smooth_activation(self, cli: Cli, tmp_path: Path) -> None:
+        path = written_model(tmp_path / "smooth.onnx", "Elu")
         point = tmp_path / "p.csv"
         point.write_text("0,0,0,0")
-        refused(cli, "nearest", path, point, "-t", 1, message="Sigmoid")
+        refused(cli, "nearest", path, point, "-t", 1, message="Elu")
 
 
 class TestImages:
@@ -115,7 +115,7 @@ class TestOptions:
             (("--norm", "l7"), "Unknown norm 'l7'.*l1, l2, linf"),
             (("--formulation", "guess"), "'guess'.*bigm"),
             (("--strategy", "luck"), "'luck'.*direct, margin"),
-            (("--engine", "steam"), "'steam'.*auto, columns, milp"),
+            (("--engine", "steam"), "'steam'.*auto, bab, columns, milp"),
             (("--engine", "columns", "--solver", "scip"), "--solver belongs to the engine milp"),
             (("--threads", 2, "--strategy", "direct"), "--strategy belongs to the engine milp"),
             (("--threads", 2, "--engine", "milp"), "--threads belongs to the engine columns"),

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from dualbound.errors import ModelError
+from dualbound.errors import ModelError, UnsupportedOperator
 from dualbound.network import Network, read_onnx
 
 FLOAT, DOUBLE, HALF = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16
@@ -130,32 +130,39 @@ def case(
     return pytest.param(op, [node, *then], shape, constants or {}, opset, id=label)
 
 
-def between_rectifiers(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The nodes after one rectifier and before another."""
-    inner = []
+def reading(tensor: str, nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes with this tensor in place of ``x``."""
+    read = []
     for node in nodes:
         copy = onnx.NodeProto()
         copy.CopyFrom(node)
-        copy.input[:] = ["rectified" if name == "x" else name for name in node.input]
-        inner.append(copy)
+        copy.input[:] = [tensor if name == "x" else name for name in node.input]
+        read.append(copy)
+    return read
+
+
+def between_rectifiers(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes after one rectifier and before another."""
     relu = helper.make_node("Relu", ["x"], ["rectified"])
-    return [relu, *inner, helper.make_node("Relu", [nodes[-1].output[0]], ["end"])]
+    end = helper.make_node("Relu", [nodes[-1].output[0]], ["end"])
+    return [relu, *reading("rectified", nodes), end]
 
 
 def refusal(
-    message: str,
     kind: type[ModelError],
+    message: str,
     op: str,
     reads: Sequence[str],
-    shape: Sequence[int | str],
     constants: Mapping[str, np.ndarray] | None = None,
-    opset: int = 17,
     *,
+    shape: Sequence[int | str],
+    opset: int = 17,
     makes: Sequence[str] = ("y",),
+    domain: str = "",
     **attributes: object,
 ) -> object:
     """A parameter of a test: a model that is refused, and what is said of it."""
-    node = helper.make_node(op, reads, makes, "culprit", **attributes)
+    node = helper.make_node(op, reads, makes, "culprit", domain=domain, **attributes)
     model = build([node], shape, constants, opset=opset, outputs={makes[0]: FLOAT})
     return pytest.param(op, model, kind, message, id=f"{op}-{message}")
 
@@ -165,3 +172,7 @@ def assert_refused(op: str, model: bytes, kind: type[ModelError], message: str) 
     with pytest.raises(kind, match=message) as caught:
         read_onnx(model)
     assert f"{op} (node 'culprit')" in str(caught.value)
+    if kind is UnsupportedOperator:
+        assert "Supported: Abs, Add, AveragePool" in str(caught.value)
+        assert "Gemm" in str(caught.value)
+        assert "Softmax and LogSoftmax at the end" in str(caught.value)

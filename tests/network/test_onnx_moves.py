@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from handmade_onnx import (
@@ -155,13 +157,8 @@ def test_operator_composes_between_rectifiers(op, nodes, shape, constants, opset
     assert_agrees(build(between_rectifiers(nodes), shape, constants, opset=opset))
 
 
-def broken(message, op, reads, constants=None, shape=CUBE, opset=17, **more):
-    return refusal(message, InvalidModel, op, reads, shape, constants, opset, **more)
-
-
-def not_a(message, op, reads, constants=None, shape=CUBE, opset=17, **more):
-    return refusal(message, UnsupportedOperator, op, reads, shape, constants, opset, **more)
-
+broken = partial(refusal, InvalidModel, shape=CUBE)
+not_a = partial(refusal, UnsupportedOperator, shape=CUBE)
 
 FAR = ints(0, 2**40, 0, 0, 0, 0)
 REFUSED = [
@@ -171,7 +168,7 @@ REFUSED = [
     broken("out of range", "Slice", ["x", "a", "b", "c"],
            {"a": ints(0), "b": ints(2), "c": ints(5)}),
     not_a("its input 1 depends on the network's input", "Slice", ["x", "x", "b"], {"b": ints(2)},
-          [1]),
+          shape=[1]),
     broken(r"sizes \(1, 1\) do not make an axis of 4", "Split", ["x", "s"], {"s": ints(1, 1)},
            makes=["y", "z"], axis=1),
     broken(r"2 parts of sizes \(4,\)", "Split", ["x", "s"], {"s": ints(4)}, makes=["y", "z"],
@@ -182,11 +179,16 @@ REFUSED = [
     not_a("one of its outputs has no name", "Split", ["x"], makes=["y", ""], axis=1),
     broken("out of bounds", "Gather", ["x", "i"], {"i": ints(4)}, axis=1),
     broken("it needs 268435456 numbers", "Gather", ["x", "i"], {"i": np.zeros(2**14, np.int64)},
-           [1, 2**14]),
+           shape=[1, 2**14]),
     broken("out of bounds", "GatherElements", ["x", "i"], {"i": np.full((1, 1, 5), 4)}, axis=1),
     broken(r"indices of shape \(1, 2, 1\)", "GatherElements", ["x", "i"],
            {"i": ints(0, 0).reshape(1, 2, 1)}, axis=1),
     broken("out of bounds", "GatherND", ["x", "i"], {"i": ints(0, 4).reshape(1, 2)}),
+    broken("out of range", "GatherND", ["x", "i"], {"i": ints(0, 0).reshape(1, 2)}, batch_dims=5),
+    *(
+        broken(r"axes \(3,\) do not exist", op, ["x", "i"], {"i": ints(0).reshape(1, 1, 1)}, axis=3)
+        for op in ("Gather", "GatherElements")
+    ),
     broken("too wide to reflect", "Pad", ["x", "p"], {"p": ints(0, 4, 0, 0, 0, 0)}, mode="reflect"),
     broken("too wide to wrap", "Pad", ["x", "p"], {"p": ints(0, 5, 0, 0, 0, 0)}, opset=19,
            mode="wrap"),
@@ -204,14 +206,22 @@ REFUSED = [
            opset=18),
     broken("holds NaN or infinity", "Pad", ["x", "p", "v"],
            {"p": ints(0, 1, 0, 0, 0, 0), "v": number(np.inf)}),
+    not_a("its input 2 depends on the network's input", "Pad", ["x", "p", "x"],
+          {"p": ints(1, 0)}, shape=[1]),
     broken("value is inf", "Pad", ["x"], opset=9, pads=[0, 1, 0, 0, 0, 0], value=float("inf")),
     broken("it needs .* numbers; at most", "Pad", ["x", "p"], {"p": FAR}),
     broken("it needs .* numbers; at most", "Tile", ["x", "r"], {"r": ints(1, 2**30, 1)}),
     broken("it repeats 3 axes 1 times", "Tile", ["x", "r"], {"r": ints(1)}),
     broken("it needs .* numbers; at most", "Expand", ["x", "s"], {"s": ints(2**30, 1, 1)}),
     broken("broadcast", "Expand", ["x", "s"], {"s": ints(2, 5)}),
-    broken("cannot reshape", "DepthToSpace", ["x"], None, [1, 3, 2, 2], blocksize=2),
-    broken("cannot reshape", "SpaceToDepth", ["x"], None, [1, 2, 3, 2], blocksize=2),
+    broken("known are DCR and CRD", "DepthToSpace", ["x"], shape=[1, 8, 2, 2], blocksize=2,
+           mode="ABC"),
+    broken("cannot reshape", "DepthToSpace", ["x"], shape=[1, 3, 2, 2], blocksize=2),
+    broken("cannot reshape", "SpaceToDepth", ["x"], shape=[1, 2, 3, 2], blocksize=2),
+    broken("cannot be read", "DepthToSpace", ["x"], shape=[1, 4, 2, 2], blocksize=0),
+    broken("Unexpected shape", "SpaceToDepth", ["x"], shape=[1, 2, 2], blocksize=2),
+    broken("cannot be broadcast", "Where", ["m", "x", "c"], {"m": np.array([True]), "c": array(4)}),
+    not_a("its input 0 depends on the network's input", "Where", ["x", "x", "x"]),
 ]  # fmt: skip
 
 

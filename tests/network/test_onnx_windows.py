@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx
 import pytest
@@ -178,16 +180,14 @@ KERNEL, BACK = {"w": array(4, 2, 3, 3)}, {"w": array(2, 3, 3, 3)}
 NORMAL = {"s": array(2), "b": array(2), "m": array(2), "v": np.ones(2, np.float32)}
 
 
-def not_a(message, op, shape=IMAGE, constants=None, opset=17, kind=UnsupportedOperator, **more):
+def not_a(message, op, shape=IMAGE, constants=None, kind=UnsupportedOperator, **more):
     usual = {"Conv": KERNEL, "ConvTranspose": BACK, "BatchNormalization": NORMAL}
     constants = usual.get(op, {}) if constants is None else constants
     more = WINDOW | more if op in ("MaxPool", "AveragePool") else more
-    return refusal(message, kind, op, ["x", *constants], shape, constants, opset, **more)
+    return refusal(kind, message, op, ["x", *constants], constants, shape=shape, **more)
 
 
-def broken(message, op, *args, **more):
-    return not_a(message, op, *args, kind=InvalidModel, **more)
-
+broken = partial(not_a, kind=InvalidModel)
 
 REFUSED = [
     *(
@@ -204,7 +204,13 @@ REFUSED = [
     ),
     not_a("auto_pad=SAME_UPPER with dilations", "Conv", auto_pad="SAME_UPPER", dilations=[1, 2]),
     not_a("auto_pad=SAME_LOWER with dilations", "MaxPool", auto_pad="SAME_LOWER", dilations=[2, 2]),
-    broken("auto_pad is 'SOMEHOW'", "Conv", auto_pad="SOMEHOW"),
+    not_a("auto_pad=SAME_UPPER with dilations", "AveragePool", opset=19, auto_pad="SAME_UPPER",
+          dilations=[2, 1]),
+    *(
+        broken("auto_pad is 'SOMEHOW'", op, auto_pad="SOMEHOW")
+        for op in ("Conv", "MaxPool", "AveragePool")
+    ),
+    not_a("export explicit pads", "ConvTranspose", auto_pad="SOMEHOW"),
     broken("not all positive", "Conv", strides=[0, 1]),
     broken("not all positive", "MaxPool", dilations=[1, -1]),
     broken("not all positive", "ConvTranspose", strides=[0, 1]),

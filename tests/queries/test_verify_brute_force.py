@@ -13,8 +13,7 @@ from dualbound.criterion import Case, OutputSet, Polyhedron, Property
 from dualbound.limits import Limits
 from dualbound.queries.verify import Outcome, verify
 from dualbound.region import L1Ball
-from dualbound.search import Milp
-from dualbound.search.bab import Bab
+from dualbound.search import Bab, Engine, Milp
 from tiny_graphs import Around, TinyGraph, depth, distance, random_graph
 
 COUNT = int(os.environ.get("DUALBOUND_GRAPHS", "40"))
@@ -77,7 +76,8 @@ def test_verify_is_right(seed: int, branching: str) -> None:
 
 @pytest.mark.parametrize("seed", range(COUNT // 2))
 @pytest.mark.parametrize("norm", ["l1", "linf"])
-def test_nearest_is_right_on_networks_that_branch(seed: int, norm: str) -> None:
+@pytest.mark.parametrize("engine", [Milp(), Bab()], ids=str)
+def test_nearest_is_right_on_networks_that_branch(seed: int, norm: str, engine: Engine) -> None:
     graph, around, _ = a_question(seed)
     network, box = graph.network, Box(around.lower, around.upper)
     label = int(np.argmax(network(around.center)))
@@ -94,7 +94,7 @@ def test_nearest_is_right_on_networks_that_branch(seed: int, norm: str) -> None:
         norm=norm,
         region=box,
         gap=1e-6,
-        engine=Milp(),
+        engine=engine,
         limits=Limits(seconds=30),
     )
     if np.isinf(nearest_distance):

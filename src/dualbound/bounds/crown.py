@@ -1,13 +1,9 @@
 r"""CROWN: linear bounds carried backwards from a node to the input.
 
 Zhang et al., *Efficient neural network robustness certification with general activation
-functions*, NeurIPS 2018. An unstable rectifier with pre-activation in ``[l, u]`` lies between
-
-.. math:: \alpha v \le \max(v, 0) \le \frac{u}{u - l} (v - l),\quad \alpha \in [0, 1],
-
-with :math:`\alpha = 1` where :math:`u > -l` and 0 elsewhere. A positive coefficient takes the
-upper line, a negative one the lower; what arrives at the input is a linear function, whose maximum
-is the region's support function.
+functions*, NeurIPS 2018. An activation lies between two lines (`envelopes`); a positive coefficient
+takes the upper one, a negative one the lower; what arrives at the input is a linear function, whose
+maximum is the region's support function.
 """
 
 from __future__ import annotations
@@ -15,9 +11,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.bounds.envelopes import envelope
 from dualbound.bounds.interval import one_node
 from dualbound.bounds.layer_bounds import Bounds, magnitude, reach, rounding
-from dualbound.network.graph import Affine, Input, Network, Relu, add_to
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Input, Network, add_to
 from dualbound.region import Region
 
 _AT_ONCE = 2**23
@@ -117,24 +115,12 @@ def _backward(
                 size += np.abs(coefficients) @ magnitude(network, region, bounds, node.name)
                 total += coefficients @ bias
                 passed = [part.pull_back(coefficients) for part in maps]
-            case Relu():
+            case Elementwise():
                 size += np.abs(coefficients) @ reach(network, region, bounds, node.name)
-                through, constant = _through_relu(coefficients, bounds, node.reads[0])
-                total += constant
-                passed = [through]
+                pre = node.reads[0]
+                lines = envelope(node.op, bounds.lower[pre], bounds.upper[pre])
+                positive, negative = np.maximum(coefficients, 0.0), np.minimum(coefficients, 0.0)
+                total += positive @ lines.high + negative @ lines.low
+                passed = [positive * lines.high_slope + negative * lines.low_slope]
         add_to(carried, node.reads, passed)
     return total
-
-
-def _through_relu(
-    coefficients: Float[np.ndarray, "k m"], bounds: Bounds, pre: str
-) -> tuple[Float[np.ndarray, "k m"], Float[np.ndarray, " k"]]:
-    """Replace ``max(v, 0)`` by its upper line under positive coefficients, else its lower."""
-    low, high = bounds.lower[pre], bounds.upper[pre]
-    unstable = bounds.unstable(pre)
-    width = np.where(unstable, high - low, 1.0)
-    upper_slope = np.where(unstable, high / width, low >= 0)
-    lower_slope = np.where(unstable, high > -low, low >= 0)
-    positive, negative = np.maximum(coefficients, 0.0), np.minimum(coefficients, 0.0)
-    constant = positive @ np.where(unstable, upper_slope * -low, 0.0)
-    return positive * upper_slope + negative * lower_slope, constant

@@ -7,7 +7,8 @@ from jaxtyping import Float
 
 from dualbound.bounds.layer_bounds import Bounds, magnitude, rounding
 from dualbound.errors import InvalidInput
-from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Input, Network, Node
 from dualbound.network.linear import LinearMap
 from dualbound.region import Region
 
@@ -73,9 +74,9 @@ def _ends(
                     under, over = center - spread, center + spread
                 low, high = low + under, high + over
             return low, high
-        case Relu():
-            before = node.reads[0]
-            return np.maximum(bounds.lower[before], 0.0), np.maximum(bounds.upper[before], 0.0)
+        case Elementwise():
+            before, op = node.reads[0], node.op
+            return op(bounds.lower[before]) - op.err, op(bounds.upper[before]) + op.err
 
 
 def _over_region(

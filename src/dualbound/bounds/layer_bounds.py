@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dualbound.errors import SoundnessError
-from dualbound.network.graph import Affine, Network, Relu
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Network
 from dualbound.region import Region
 
 
@@ -103,13 +104,13 @@ class BoundMethod(Protocol):
 
 
 def reach(network: Network, region: Region, bounds: Bounds, name: str) -> Float[np.ndarray, " m"]:
-    """The largest magnitude of each value of a node; of a rectifier, of what it reads."""
-    node = network[name]
-    if isinstance(node.op, Relu):
-        name = node.reads[0]
+    """The largest magnitude of each value of a node; of an activation, of its lines' terms."""
+    node, lines = network[name], 0.0
+    if isinstance(node.op, Elementwise):
+        name, lines = node.reads[0], node.op.intercept
     if name == network.input:
-        return np.maximum(np.abs(region.lower), np.abs(region.upper))
-    return np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name]))
+        return np.maximum(np.abs(region.lower), np.abs(region.upper)) + lines
+    return np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name])) + lines
 
 
 def magnitude(

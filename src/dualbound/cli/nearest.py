@@ -30,7 +30,7 @@ from dualbound.queries import Answer
 from dualbound.queries.nearest import DEFAULT_GAP
 from dualbound.region import Grid, norm_named
 from dualbound.report import SUFFIXES, save_picture
-from dualbound.search import Columns, Engine, Milp
+from dualbound.search import Bab, Columns, Engine, Milp
 from dualbound.solvers import Solver
 
 
@@ -82,9 +82,10 @@ def nearest(
     engine: Annotated[
         str,
         typer.Option(
-            metavar="auto|columns|milp",
-            help="Our own branch and bound, or one program after another for a solver; auto takes "
-            "the first where it knows the network and no option of the second is given.",
+            metavar="auto|bab|columns|milp",
+            help="columns and bab are our own branch and bound, of plain chains and of networks of "
+            "any form and size; milp gives one program after another to a solver. auto takes "
+            "columns where it knows the network, bab for large ones, and else milp.",
         ),
     ] = "auto",
     strategy: Annotated[
@@ -226,15 +227,17 @@ def _engine(name: str, threads: int | None, **of_milp: str | Solver | None) -> E
     given: dict[str, Any] = {
         option: value for option, value in of_milp.items() if value is not None
     }
-    if name not in ("auto", Columns.name, Milp.name):
-        raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, milp.")
-    if given and (name == Columns.name or threads is not None):
+    if name not in ("auto", Bab.name, Columns.name, Milp.name):
+        raise InvalidInput(f"Unknown engine {name!r}; known are auto, bab, columns, milp.")
+    if given and (name in (Bab.name, Columns.name) or threads is not None):
         raise InvalidInput(
             f"--{next(iter(given))} belongs to the engine milp, which was not asked for: leave it "
             "out, or say --engine milp without --threads."
         )
-    if threads is not None and name == Milp.name:
+    if threads is not None and name in (Bab.name, Milp.name):
         raise InvalidInput("--threads belongs to the engine columns: leave it out.")
+    if name == Bab.name:
+        return Bab()
     if given or name == Milp.name:
         return Milp(**given)
     if threads is not None or name == Columns.name:

@@ -14,7 +14,8 @@ ModelName = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="An .onnx or .nnet file, or an embedded network: dnn1 … dnn5, mlp-50-20, mlp-64-64.",
+        help="An .onnx, .nnet or .keras file, or an embedded network: dnn1 … dnn5, mlp-50-20, "
+        "mlp-64-64.",
         autocompletion=networks.names,
         show_default=False,
     ),

@@ -14,9 +14,11 @@ from dualbound.milp.bigm import BigM
 from dualbound.milp.expression import Expression
 from dualbound.milp.fischetti_jo import FischettiJo
 from dualbound.milp.indicator import Indicator
+from dualbound.milp.pieces import in_pieces
 from dualbound.milp.program import ProgramBuilder
 from dualbound.milp.relu import Formulation, ReluColumns
-from dualbound.network.graph import Affine, Input, Network, Relu
+from dualbound.network.elementwise import Elementwise, Relu
+from dualbound.network.graph import Affine, Input, Network
 from dualbound.region import LinearForm
 
 FORMULATIONS: dict[str, Formulation] = {
@@ -48,7 +50,7 @@ class Encoding:
         inputs: the region's own columns.
         input_columns: their indices in the program.
         values: every node as an expression in the columns.
-        layers: what each rectifier became.
+        layers: what each activation became.
     """
 
     network: Network
@@ -67,10 +69,10 @@ class Encoding:
         start = np.full(self.builder.column_count, np.nan)
         start[self.input_columns] = self.inputs.coordinates(x)
         values = self.network.values(x[None])
-        for relu in self.network.relus:
-            if relu.name in self.layers:
-                for columns, fill in self.layers[relu.name].recipes:
-                    start[columns] = fill(values[relu.reads[0]][0])
+        for name, layer in self.layers.items():
+            pre = self.network[name].reads[0]
+            for columns, fill in layer.recipes:
+                start[columns] = fill(values[pre][0])
         return start
 
 
@@ -128,6 +130,21 @@ def encode(
                 layer = form.relu(
                     builder,
                     node.name,
+                    encoding.values[pre],
+                    bounds.lower[pre],
+                    bounds.upper[pre],
+                    integer=integer,
+                )
+                encoding.layers[node.name] = layer
+                value = layer.post
+            case Elementwise():
+                pre = node.reads[0]
+                if pre not in bounds.lower:
+                    raise InvalidInput(f"Layer {pre!r} has no bounds; none is guessed.")
+                layer = in_pieces(
+                    builder,
+                    node.name,
+                    node.op,
                     encoding.values[pre],
                     bounds.lower[pre],
                     bounds.upper[pre],

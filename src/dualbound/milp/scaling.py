@@ -21,7 +21,8 @@ from dualbound.bounds import Bounds
 from dualbound.milp.encoding import Encoding, encode
 from dualbound.milp.expression import Expression
 from dualbound.milp.relu import Formulation
-from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, Input, Network, Node
 from dualbound.region import LinearForm
 
 MODERATE = (2.0**-4, 2.0**13)
@@ -83,19 +84,21 @@ def units_of(network: Network, bounds: Bounds) -> Units:
     [1048576.0, 1.0]
     """
     units: Units = {}
+    others = (name for name, op in network.activations.items() if not isinstance(op, Relu))
+    fixed = {network[name].reads[0] for name in others}
     for node in network.nodes:
         match node.op:
             case Input():
                 units[node.name] = np.ones(node.size)
             case Relu():
                 units[node.name] = units[node.reads[0]]
-            case Affine() if node.name in bounds.lower:
+            case Affine() if node.name in bounds.lower and node.name not in fixed:
                 size = np.maximum(np.abs(bounds.lower[node.name]), np.abs(bounds.upper[node.name]))
                 usual = (size == 0) | ~np.isfinite(size)
                 usual |= (size >= MODERATE[0]) & (size <= MODERATE[1])
                 power = np.ceil(np.log2(np.where(usual, 1.0, size)))
                 units[node.name] = 2.0 ** np.clip(power, -FURTHEST, FURTHEST)
-            case Affine():
+            case _:
                 units[node.name] = np.ones(node.size)
     return units
 

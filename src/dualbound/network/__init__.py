@@ -1,6 +1,7 @@
 """Networks: the graph, its readers and writer, its torch twin, replay and check of the file."""
 
 from dualbound.network.checking import Check, check
+from dualbound.network.elementwise import Elementwise, Relu, Sigmoid, Sign
 from dualbound.network.graph import (
     Affine,
     Input,
@@ -8,12 +9,12 @@ from dualbound.network.graph import (
     Node,
     Op,
     Pattern,
-    Relu,
     Source,
     maps_on_pattern,
     pattern_at,
     slopes,
 )
+from dualbound.network.keras_reader import read_keras
 from dualbound.network.loading import load
 from dualbound.network.nnet_reader import read_nnet
 from dualbound.network.onnx_reader import read_onnx
@@ -25,6 +26,7 @@ from dualbound.network.torch_twin import twin
 __all__ = [
     "Affine",
     "Check",
+    "Elementwise",
     "Input",
     "Network",
     "Node",
@@ -33,11 +35,14 @@ __all__ = [
     "Relu",
     "Replay",
     "Replayer",
+    "Sigmoid",
+    "Sign",
     "Source",
     "check",
     "load",
     "maps_on_pattern",
     "pattern_at",
+    "read_keras",
     "read_nnet",
     "read_onnx",
     "read_torch",

@@ -2,7 +2,8 @@
 
 Every node's value is a *flat* vector; reshape and flatten change no number and no order, so they
 vanish when a file is read. What is left are affine maps, of one node's value or the sum of
-several, and rectifiers; affine maps in a row are folded into one where that is no larger.
+several, and functions of one number, above all the rectifier; affine maps in a row are folded into
+one where that is no larger.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from dualbound.errors import InvalidInput, InvalidModel
+from dualbound.network.elementwise import Elementwise, Relu
 from dualbound.network.linear import LinearMap, composed, linear_map
 
 
@@ -76,15 +78,8 @@ class Affine:
         return sum(one.shape[1] for one in self.maps)
 
 
-@dataclass(frozen=True)
-class Relu:
-    """``max(v, 0)``, coordinate by coordinate; the value read is its pre-activation."""
-
-
-Elementwise = Relu
-"""What is done to every number of one value."""
-
 Op = Input | Affine | Elementwise
+"""What a node does; what an elementwise one reads is its pre-activation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,9 +193,14 @@ class Network:
         return cls(tuple(nodes), input_shape or (nodes[0].size,), nodes[-1].name)
 
     def __repr__(self) -> str:
-        sizes = [self.input_size, *(self[r.reads[0]].size for r in self.relus), self.output_size]
-        neurons = sum(relu.size for relu in self.relus)
-        return f"Network({'-'.join(map(str, sizes))}, {neurons} ReLU)"
+        hidden = [self[name].size for name in self.activations]
+        sizes = "-".join(map(str, [self.input_size, *hidden, self.output_size]))
+        neurons: dict[str, int] = {}
+        for name, op in self.activations.items():
+            kind = "ReLU" if isinstance(op, Relu) else op.operator
+            neurons[kind] = neurons.get(kind, 0) + self[name].size
+        counts = ", ".join(f"{count} {kind}" for kind, count in neurons.items() if count)
+        return f"Network({sizes}, {counts or '0 ReLU'})"
 
     def __getitem__(self, name: str) -> Node:
         return self._by_name[name]
@@ -230,9 +230,19 @@ class Network:
         return tuple(node for node in self.nodes if isinstance(node.op, Relu))
 
     @cached_property
+    def activations(self) -> dict[str, Elementwise]:
+        """The elementwise nodes by name, rectifiers and others, in topological order."""
+        return {node.name: node.op for node in self.nodes if isinstance(node.op, Elementwise)}
+
+    @property
+    def is_piecewise_linear(self) -> bool:
+        """Whether all activations are rectifiers."""
+        return len(self.relus) == len(self.activations)
+
+    @cached_property
     def pre_activations(self) -> tuple[str, ...]:
-        """The nodes that some rectifier reads, in topological order."""
-        read = {relu.reads[0] for relu in self.relus}
+        """The nodes that some activation reads, in topological order."""
+        read = {self[name].reads[0] for name in self.activations}
         return tuple(node.name for node in self.nodes if node.name in read)
 
     def flatten(self, x: ArrayLike) -> Float[np.ndarray, "batch n"]:
@@ -280,8 +290,8 @@ class Network:
                         one.apply(found[name]) for one, name in zip(maps, node.reads, strict=True)
                     ]
                     found[node.name] = sum(parts[1:], start=parts[0]) + bias
-                case Relu():
-                    found[node.name] = np.maximum(found[node.reads[0]], 0.0)
+                case Elementwise():
+                    found[node.name] = node.op(found[node.reads[0]])
         return found
 
     def __call__(self, x: ArrayLike) -> Float[np.ndarray, "*batch m"]:
@@ -364,7 +374,7 @@ def _check_sizes(node: Node, read: list[int]) -> None:
             shapes = [one.shape for one in maps]
             fits = shapes == [(node.size, size) for size in read] and bias.shape == (node.size,)
             fits = fits and bool(read)
-        case Relu():
+        case Elementwise():
             fits = read == [node.size]
     if not fits:
         raise InvalidModel(f"Node {node.name!r} of size {node.size} cannot read sizes {read}.")
@@ -403,8 +413,8 @@ def pulled_back(
         match node.op:
             case Affine(maps, _):
                 passed = [one.pull_back(here) for one in maps]
-            case Relu():
-                passed = [here * (values[node.reads[0]] > 0)]
+            case Elementwise():
+                passed = [here * node.op.slope(values[node.reads[0]])]
         add_to(carried, node.reads, passed)
     none = np.zeros(values[network.input].shape)  # of an output that no input reaches
     return carried.get(network.input, none)
@@ -418,6 +428,24 @@ def add_to(
     """Add what is passed back to each of these nodes to what is carried there already."""
     for name, here in zip(names, passed, strict=True):
         carried[name] = carried[name] + here if name in carried else here
+
+
+def require_piecewise_linear(network: Network) -> None:
+    """Refuse a network with activations other than rectifiers, for what needs their phases.
+
+    Raises:
+        InvalidModel: there is one.
+    """
+    for name, op in network.activations.items():
+        if not isinstance(op, Relu):
+            raise _not_linear(name, op)
+
+
+def _not_linear(name: str, op: Elementwise) -> InvalidModel:
+    return InvalidModel(
+        f"Node {name!r} is a {op.operator}; this question, or this engine, is for networks of "
+        "affine maps and rectifiers only. `verify` and `bounds` know the others too."
+    )
 
 
 Pattern = dict[str, Bool[np.ndarray, " k"]]
@@ -439,7 +467,12 @@ def check_finite(outputs: Float[np.ndarray, "*batch m"], where: str) -> None:
 
 
 def pattern_at(network: Network, x: Float[np.ndarray, " n"]) -> Pattern:
-    """The activation pattern at one input; a pre-activation of exactly 0 counts as inactive."""
+    """The activation pattern at one input; a pre-activation of exactly 0 counts as inactive.
+
+    Raises:
+        InvalidModel: an activation is no rectifier.
+    """
+    require_piecewise_linear(network)
     values = network.values(x[None])
     return {relu.name: values[relu.reads[0]][0] > 0 for relu in network.relus}
 
@@ -448,6 +481,9 @@ def maps_on_pattern(
     network: Network, pattern: Pattern
 ) -> dict[str, tuple[Float[np.ndarray, "_ n"], Float[np.ndarray, " _"]]]:
     """Every node as an affine map of the input, on the region where ``pattern`` holds.
+
+    Raises:
+        InvalidModel: an activation is no rectifier.
 
     >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
     >>> weight, bias = maps_on_pattern(net, {"relu1": np.array([True])})["affine2"]
@@ -471,4 +507,6 @@ def maps_on_pattern(
                 before, constant = maps[node.reads[0]]
                 active = pattern[node.name]
                 maps[node.name] = (before * active[:, None], constant * active)
+            case Elementwise():
+                raise _not_linear(node.name, node.op)
     return maps

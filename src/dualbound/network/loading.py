@@ -1,4 +1,4 @@
-"""One door for models: a file, a torch module, or a network that is one already."""
+"""One door for models: a file, a torch module, a Keras model, or a network that is one already."""
 
 from __future__ import annotations
 
@@ -11,36 +11,39 @@ from typing import TYPE_CHECKING
 
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.network.graph import Network
+from dualbound.network.keras_reader import read_keras, read_keras_file
 from dualbound.network.nnet_reader import read_nnet
 from dualbound.network.onnx_reader import read_onnx
 
 if TYPE_CHECKING:
+    import keras
     import torch
 
 _READERS = {".onnx": read_onnx, ".nnet": read_nnet}
-_EXPECTED = "an .onnx or .nnet file, or one of these as .gz"
+_KERAS = (".keras", ".h5")
+_EXPECTED = "an .onnx, .nnet, .keras or .h5 file, or one of these as .gz"
 _OTHER_FORMATS = {
     ".pt": "Build the module in Python, load its weights, and pass the module itself.",
     ".pth": "Build the module in Python, load its weights, and pass the module itself.",
-    ".h5": "Convert it with tf2onnx (python -m tf2onnx.convert).",
-    ".keras": "Convert it with tf2onnx (python -m tf2onnx.convert).",
     ".pkl": "Convert it with skl2onnx (skl2onnx.to_onnx).",
     ".joblib": "Convert it with skl2onnx (skl2onnx.to_onnx).",
 }
 
 
 def load(
-    model: str | os.PathLike[str] | Network | torch.nn.Module,
+    model: str | os.PathLike[str] | Network | torch.nn.Module | keras.Model,
     *,
     input_shape: tuple[int, ...] | None = None,
 ) -> Network:
     """Take a trained network from wherever it is.
 
     Args:
-        model: the path of an ``.onnx`` or ``.nnet`` file, which may be compressed (``.gz``), a
-            ``torch.nn.Module``, or a network, which is returned as it is.
-        input_shape: of one input of a torch module, without the batch axis. A plain
-            ``Sequential`` that starts with a linear layer needs none.
+        model: the path of an ``.onnx``, ``.nnet``, ``.keras`` or ``.h5`` file, which may be
+            compressed (``.gz``), a ``torch.nn.Module``, a ``keras.Model``, or a network, which is
+            returned as it is.
+        input_shape: of one input of a torch module or a Keras model, without the batch axis. A
+            torch ``Sequential`` that starts with a linear layer needs none, nor does a Keras model
+            that leaves no size open.
 
     Returns:
         The network in evaluation form, ending in logits.
@@ -55,35 +58,49 @@ def load(
     >>> load(net) is net
     True
     """
-    if not isinstance(model, str | os.PathLike | Network):
-        return _load_torch(model, input_shape)
+    if isinstance(model, str | os.PathLike):
+        return _load_file(Path(model), input_shape)
+    if not isinstance(model, Network):
+        return _load_object(model, input_shape)
+    _check_not_wanted(input_shape)
+    return model
+
+
+def _check_not_wanted(input_shape: tuple[int, ...] | None) -> None:
     if input_shape is not None:
-        raise InvalidInput("input_shape is only for torch modules; other models know their own.")
-    return model if isinstance(model, Network) else _load_file(Path(model))
+        raise InvalidInput(
+            "input_shape is only for torch modules and Keras models; other models know their own."
+        )
 
 
-def _load_torch(model: torch.nn.Module, input_shape: tuple[int, ...] | None) -> Network:
-    torch = sys.modules.get("torch")
+def _load_object(model: object, input_shape: tuple[int, ...] | None) -> Network:
+    """The network of a framework's object; whoever has one has loaded the framework."""
+    keras, torch = (sys.modules.get(name) for name in ("keras", "torch"))
+    if isinstance(model, getattr(keras, "Model", ())):
+        return read_keras(model, input_shape)
     if torch is None or not isinstance(model, torch.nn.Module):
         raise InvalidInput(
             f"A {type(model).__name__} is not a model; expected the path of an .onnx file, "
-            "a torch.nn.Module or a dualbound Network."
+            "a torch.nn.Module, a keras.Model or a dualbound Network."
         )
     from dualbound.network.torch_reader import read_torch
 
     return read_torch(model, input_shape)
 
 
-def _load_file(path: Path) -> Network:
+def _load_file(path: Path, input_shape: tuple[int, ...] | None) -> Network:
     if path.is_dir():
         raise InvalidModel(f"{path} is a folder; expected {_EXPECTED}.")
     if not path.exists():
         raise InvalidModel(f"There is no file {path}; expected {_EXPECTED}.")
-    reader = _READERS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
-    if reader is None:
+    kind = Path(path.name.lower().removesuffix(".gz")).suffix
+    if kind in _KERAS:
+        return read_keras_file(_contents(path), path, input_shape)
+    if kind not in _READERS:
         advice = _OTHER_FORMATS.get(path.suffix.lower(), "Export the model to ONNX.")
-        raise InvalidModel(f"{path} does not end in .onnx or .nnet. {advice}")
-    return reader(_contents(path), path)
+        raise InvalidModel(f"{path} does not end in .onnx or .nnet, nor in .keras or .h5. {advice}")
+    _check_not_wanted(input_shape)
+    return _READERS[kind](_contents(path), path)
 
 
 def _contents(path: Path) -> bytes:

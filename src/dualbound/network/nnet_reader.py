@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.errors import InvalidModel
-from dualbound.network.graph import Affine, Input, Network, Node, Relu, Source
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, Input, Network, Node, Source
 from dualbound.network.onnx_writer import write_onnx
 
 _AGAIN = "Fetch the file again."

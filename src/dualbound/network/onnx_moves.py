@@ -25,8 +25,16 @@ def _moved(call: Call) -> tuple[Operand, ...]:
     return tuple(take(x, np.asarray(where)) for where in results)
 
 
-for _name in ("Slice", "GatherND", "Expand", "Tile", "DepthToSpace", "SpaceToDepth"):
+for _name in ("Slice", "GatherND", "Expand", "Tile", "SpaceToDepth"):
     operator(_name)(_moved)
+
+
+@operator("DepthToSpace")
+def _depth_to_space(call: Call) -> tuple[Operand, ...]:
+    mode = call.attributes.get("mode", b"DCR")
+    if mode not in (b"DCR", b"CRD"):
+        raise ValueError(f"its mode is {mode!r}; known are DCR and CRD")
+    return _moved(call)
 
 
 @operator("Gather")

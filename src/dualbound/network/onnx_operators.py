@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from scipy import sparse
 
-from dualbound.network.graph import Elementwise, Relu
+from dualbound.network.elementwise import Elementwise, Relu
 from dualbound.network.onnx_file import FLOATS
 from dualbound.network.tensors import (
     NotAffine,
@@ -90,9 +90,13 @@ class Call:
 
     def rectified(self, x: Operand) -> Operand:
         """``max(x, 0)``."""
+        return self.applied(Relu(), x)
+
+    def applied(self, op: Elementwise, x: Operand) -> Operand:
+        """A nonlinearity applied to every entry."""
         if isinstance(x, np.ndarray):
-            return np.maximum(x, 0.0)
-        return self.graph.applied(Relu(), x)
+            return op(x.astype(float))
+        return self.graph.applied(op, x)
 
     def reduced(self, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The axes that a reduction runs over, and the shape that is left."""
@@ -118,6 +122,13 @@ class Call:
     def integers(self, position: int) -> tuple[int, ...]:
         """A list of sizes or axes given as a constant operand."""
         return tuple(int(n) for n in self.constant(position).reshape(-1))
+
+    def numbers(self, name: str, default: float) -> np.ndarray:
+        """A list of real numbers, all finite, in an attribute."""
+        values = np.array(self.attributes.get(name, [default]), dtype=float)
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"its attribute {name} holds {values[~np.isfinite(values)][0]}")
+        return values
 
     def number(self, name: str, default: float) -> float:
         """A real attribute, which must be finite."""
@@ -328,8 +339,7 @@ def distinct(given: Sequence[int], rank: int) -> tuple[int, ...]:
 @operator("Scaler", "ai.onnx.ml")
 def _scaler(call: Call) -> Operand:
     """``(x - offset) * scale`` with one number, or one for each feature."""
-    offset = np.array(call.attributes.get("offset", [0.0]), dtype=float)
-    factor = np.array(call.attributes.get("scale", [1.0]), dtype=float)
+    offset, factor = call.numbers("offset", 0.0), call.numbers("scale", 1.0)
     features = call[0].shape[-1]
     if len(offset) not in (1, features) or len(factor) not in (1, features):
         raise ValueError(f"{len(offset)} offsets and {len(factor)} scales for {features} features")

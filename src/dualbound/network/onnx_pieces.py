@@ -1,9 +1,9 @@
-r"""Piecewise-linear ONNX operators, written with rectifiers.
+r"""ONNX operators that are not affine: piecewise-linear ones are written with rectifiers.
 
 .. math:: \max(a, b) = a + \max(b - a, 0), \qquad |a| = 2 \max(a, 0) - a
 
 and so on: every engine that knows affine maps and the rectifier knows them all, exactly up to
-float64's rounding.
+float64's rounding. The hyperbolic tangent is written with the sigmoid.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Int
 
+from dualbound.network.elementwise import Sigmoid, Sign
 from dualbound.network.onnx_operators import Call, operator
 from dualbound.network.tensors import (
     Operand,
@@ -53,6 +54,23 @@ def _with_slope(call: Call, slope: np.ndarray) -> Operand:
         falling = call.rectified(scale(x, np.array(-1.0)))
         return add(x, scale(falling, np.asarray(1.0 - slope)))
     return add(scale(x, slope), scale(call.rectified(x), np.asarray(1.0 - slope)))
+
+
+@operator("Sigmoid")
+def _sigmoid(call: Call) -> Operand:
+    return call.applied(Sigmoid(), call[0])
+
+
+@operator("Tanh")
+def _tanh(call: Call) -> Operand:
+    r""":math:`2 \sigma(2 x) - 1`."""
+    twice = call.applied(Sigmoid(), scale(call[0], np.array(2.0)))
+    return add(scale(twice, np.array(2.0)), np.array(-1.0))
+
+
+@operator("Sign")
+def _sign(call: Call) -> Operand:
+    return call.applied(Sign(), call[0])
 
 
 @operator("Abs")

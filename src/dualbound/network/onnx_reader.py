@@ -12,7 +12,8 @@ from onnx import numpy_helper
 
 from dualbound.errors import InvalidModel, ModelError, UnsupportedOperator
 from dualbound.network import onnx_moves, onnx_pieces, onnx_windows  # noqa: F401  # they register
-from dualbound.network.graph import Affine, Elementwise, Input, Network, Node, Source
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Input, Network, Node, Source
 from dualbound.network.linear import Sparse, linear_map
 from dualbound.network.onnx_constants import evaluate_constant, is_deterministic
 from dualbound.network.onnx_file import OnnxFile, first_line, open_onnx
@@ -20,7 +21,7 @@ from dualbound.network.onnx_operators import OPERATORS, Call, Graph, is_over_all
 from dualbound.network.tensors import NotAffine, Operand, Variable, variable
 
 _SMOOTH = {
-    *("Sigmoid", "Tanh", "Softplus", "Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish"),
+    *("Softplus", "Softsign", "Elu", "Selu", "Celu", "Gelu", "Mish", "Swish"),
     *("Erf", "Exp", "Log", "Sqrt", "Pow", "Sin", "Cos", "Atan", "Softmax", "LogSoftmax"),
     "HardSwish",
 }
@@ -225,8 +226,8 @@ class _Reading(Graph):
         message += f" here: {why}." if why else "."
         if node.op_type in _SMOOTH:
             message += (
-                " An exact mixed-integer program exists only for piecewise-linear networks "
-                "(section 3.2 of Schoenfeld's thesis)."
+                " Of functions that are not piecewise linear, only Sigmoid and Tanh are known "
+                "(and of Softmax, one at the end)."
             )
         raise UnsupportedOperator(
             f"{message} Supported: {_SUPPORTED}; Softmax and LogSoftmax at the end."

@@ -18,7 +18,8 @@ from onnx import helper, numpy_helper
 
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.files import write_whole
-from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Input, Network, Node
 from dualbound.network.linear import Convolution, LinearMap, Sparse
 
 _FEW = 8  # a matrix with more columns than so many times its longest row is written by entries
@@ -97,8 +98,8 @@ def _model(network: Network, kind: np.dtype[np.floating]) -> onnx.ModelProto:
                 ]
                 if len(terms) > 1:
                     nodes.append(helper.make_node("Sum", terms, [node.name], node.name))
-            case Relu():
-                nodes.append(helper.make_node("Relu", reads, [node.name], node.name))
+            case Elementwise():
+                nodes.append(helper.make_node(node.op.operator, reads, [node.name], node.name))
     output = network.output
     if output == network.input:
         output = _unused("output", taken)

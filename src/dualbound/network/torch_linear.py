@@ -1,16 +1,24 @@
-"""Linear maps in torch, forwards and backwards, on any device and in any floating-point type."""
+"""Linear maps in torch, forwards and backwards, and activations, on any device and in any type."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from dualbound.network.linear import Convolution, Dense, LinearMap, Sparse
+
+TORCH: dict[str, Callable[[Tensor], Tensor]] = {
+    "Relu": torch.relu,
+    "Sigmoid": torch.sigmoid,
+    "Sign": torch.sign,
+}
+"""Activations, by operator."""
 
 
 class TorchMap(nn.Module, ABC):

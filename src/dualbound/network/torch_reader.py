@@ -41,11 +41,16 @@ def read_torch(module: torch.nn.Module, input_shape: tuple[int, ...] | None = No
     >>> read_torch(module)
     Network(3-2-4, 2 ReLU)
     """
-    shape = _inferred_shape(module) if input_shape is None else _checked_shape(input_shape)
-    return read_onnx(_exported(module, shape))
+    shape = _inferred_shape(module) if input_shape is None else checked_shape(input_shape)
+    return read_onnx(without_traces(exported(module, shape, type(module).__name__)))
 
 
-def _checked_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+def checked_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes of an input's axes, each at least 1.
+
+    Raises:
+        InvalidInput: they are not sizes.
+    """
     if not isinstance(shape, tuple | list) or not all(isinstance(n, int) for n in shape):
         raise InvalidInput(f"input_shape is {shape!r}; expected sizes such as (1, 28, 28).")
     if not shape or min(shape) < 1:
@@ -78,27 +83,35 @@ def _chain(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
         yield module
 
 
-def _exported(module: torch.nn.Module, shape: tuple[int, ...]) -> bytes:
-    """The bytes of torch's ONNX export for a batch of one."""
+def exported(module: torch.nn.Module, shape: tuple[int, ...], name: str) -> onnx.ModelProto:
+    """Torch's ONNX export for a batch of one, with its notes on where every node comes from.
+
+    Args:
+        module: on inputs with a batch axis before them.
+        shape: of one input, without the batch axis.
+        name: what an error calls the module.
+
+    Raises:
+        InvalidModel: torch cannot export the module for this shape.
+    """
     import torch
 
     like = next((p for p in _tensors(module) if p.is_floating_point()), torch.zeros(()))
     example = torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
     try:
-        with _evaluation_mode(module), _quiet():
+        with _evaluation_mode(module), quiet():
             program = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
         if program is None:
             raise RuntimeError("the exporter returned nothing")
-        proto = program.model_proto
+        proto: onnx.ModelProto = program.model_proto
     except Exception as error:
         lines = [line.strip() for line in str(_root(error)).splitlines() if line.strip()]
         reason = lines[0].rstrip(".") if lines else type(error).__name__
         raise InvalidModel(
-            f"torch cannot export this {type(module).__name__} to ONNX for one input of shape "
+            f"torch cannot export this {name} to ONNX for one input of shape "
             f"{shape}: {reason}. Check input_shape and the module's forward."
         ) from error
-    _forget_traces(proto)
-    return proto.SerializeToString(deterministic=True)
+    return proto
 
 
 def _tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
@@ -124,8 +137,8 @@ def _evaluation_mode(module: torch.nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings, progress lines or log entries of the exporter."""
+def quiet() -> Iterator[None]:
+    """No warnings, progress lines or log entries of what runs inside."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     sinks = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
@@ -137,8 +150,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(disabled)
 
 
-def _forget_traces(proto: onnx.ModelProto) -> None:
-    """Remove what the exporter noted about the module's source code."""
+def without_traces(proto: onnx.ModelProto) -> bytes:
+    """The bytes of an export, without what the exporter noted about the module's source code."""
     graph = proto.graph
     proto.ClearField("metadata_props")
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info):
@@ -146,3 +159,4 @@ def _forget_traces(proto: onnx.ModelProto) -> None:
         part.ClearField("doc_string")
     for tensor in graph.initializer:
         tensor.ClearField("doc_string")
+    return proto.SerializeToString(deterministic=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dualbound.network.graph import Affine, Input, Network, Relu
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Input, Network
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ def twin(
     import torch
     from torch import fx
 
-    from dualbound.network.torch_linear import torch_map
+    from dualbound.network.torch_linear import TORCH, torch_map
 
     kind = torch.float32 if dtype is None else dtype
     graph, buffers = fx.Graph(), torch.nn.Module()
@@ -51,7 +52,8 @@ def twin(
                     term = graph.call_module(f"map{k}_{part}", (values[name],))
                     total = graph.call_function(torch.add, (term, total))
                 values[node.name] = total
-            case Relu():
-                values[node.name] = graph.call_function(torch.relu, (values[node.reads[0]],))
+            case Elementwise():
+                function = TORCH[node.op.operator]
+                values[node.name] = graph.call_function(function, (values[node.reads[0]],))
     graph.output(values[network.output])
     return fx.GraphModule(buffers, graph, "Twin").eval()

@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds.layer_bounds import rounding
-from dualbound.network.graph import Affine, Network, Relu
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, Network
 from dualbound.region import Region
 
 MOST_WEIGHTS = 2**22
@@ -101,6 +102,8 @@ def chain_of(
                 if pending:
                     maps.append((np.eye(node.size), np.zeros(node.size)))
                 pending = True
+            case _:
+                return None
     if network.nodes[-1].name != network.output:
         return None
     if pending:

@@ -10,26 +10,29 @@ from dualbound.network import Network
 from dualbound.network import load as load_model
 
 if TYPE_CHECKING:
+    import keras
     import torch
 
 
 def load(
-    model: str | os.PathLike[str] | Network | torch.nn.Module,
+    model: str | os.PathLike[str] | Network | torch.nn.Module | keras.Model,
     *,
     input_shape: tuple[int, ...] | None = None,
 ) -> Network:
-    """Take a trained network: a file, a torch module, or the name of an embedded one.
+    """Take a trained network: a file, a torch or Keras model, or the name of an embedded one.
 
     Args:
-        model: the path of an ``.onnx`` or ``.onnx.gz`` file, a ``torch.nn.Module``, a network, or
-            one of `dualbound.data.networks.names`. A file in the way of a name wins.
-        input_shape: of one input of a torch module that does not tell, without the batch axis.
+        model: the path of an ``.onnx``, ``.nnet``, ``.keras`` or ``.h5`` file, a
+            ``torch.nn.Module``, a ``keras.Model``, a network, or one of
+            `dualbound.data.networks.names`. A file in the way of a name wins.
+        input_shape: of one input of a torch or Keras model that does not tell, without the batch
+            axis.
 
     Returns:
         The network, ending in logits.
 
     Raises:
-        InvalidModel: no such file, or not an ONNX file, or a damaged one.
+        InvalidModel: no such file, or not a model, or a damaged one.
         InvalidInput: not a model at all, or an input shape that is missing or not wanted.
         UnsupportedOperator: the model uses an operator that cannot be represented.
 

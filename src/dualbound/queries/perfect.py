@@ -10,7 +10,8 @@ from jaxtyping import Float
 from dualbound.errors import InvalidInput
 from dualbound.limits import Limits
 from dualbound.network import Network
-from dualbound.network.graph import Affine, Node, Relu
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, Node
 from dualbound.queries.activate import DEFAULT_GAP, Activation, optimise
 from dualbound.region import Box, L0Ball, Region
 from dualbound.search import Engine, Milp, Progress

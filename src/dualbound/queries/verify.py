@@ -132,6 +132,7 @@ def verify(
     if not run.tried(asked.cases, points):
         import torch  # noqa: F401  # takes seconds to load, which are no part of the limit
 
+        engine.prepare_for(network)
         run.clock = Clock(limits)
         with run.clock.catching_ctrl_c():
             run.look_at_all(asked.cases)

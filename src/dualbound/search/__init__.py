@@ -1,6 +1,7 @@
 """Search: engines that close the gap between a witness and a proof."""
 
 from dualbound.search.automatic import automatic
+from dualbound.search.bab import Bab
 from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
@@ -8,6 +9,7 @@ from dualbound.search.milp import Milp
 from dualbound.search.several import Part, parts_of, search_all
 
 __all__ = [
+    "Bab",
     "Columns",
     "Engine",
     "Incumbent",

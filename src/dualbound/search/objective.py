@@ -18,7 +18,8 @@ from jaxtyping import Float
 
 from dualbound.bounds import Bounds
 from dualbound.bounds.layer_bounds import rounding
-from dualbound.network.graph import Affine, Input, Network, Node, Relu
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, Input, Network, Node
 
 LIFT = 1e-6
 """How far above its lower bound a carried value is lifted, so that rounding does not let its

@@ -15,10 +15,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dualbound.bounds.batched.lines import Lines
-from dualbound.bounds.batched.propagator import Propagator
+from dualbound.bounds.batched.propagator import Propagator, passed_on
 from dualbound.bounds.batched.rooms import Rooms, Span
 from dualbound.limits import Clock
-from dualbound.network.graph import Affine, Input, Relu
+from dualbound.network.elementwise import Elementwise
+from dualbound.network.graph import Affine, Input
 
 AT_ONCE = 2**23
 """How many slopes are ascended at a time, at most."""
@@ -61,17 +62,14 @@ def alpha_crown(
         match node.op:
             case Input():
                 continue
-            case Relu():
-                lines[node.name] = Lines.of(spans[node.reads[0]])
-                low, high = spans[node.reads[0]]
-                spans[node.name] = low.clamp(min=0), high.clamp(min=0)
+            case Elementwise():
+                lines[node.name] = Lines.of(spans[node.reads[0]], node.op)
+                spans[node.name] = passed_on(node.op, spans[node.reads[0]])
             case Affine():
                 under, over = propagator.mapped(node.name, [spans[name] for name in node.reads])
                 low = torch.maximum(under, spans[node.name][0])
                 high = torch.minimum(over, spans[node.name][1])
-                chosen = ((low[0] < 0) & (high[0] > 0)).nonzero()[:, 0]
-                if node.name == network.output:
-                    chosen = torch.arange(node.size, device=low.device)
+                chosen = propagator.open_at(node.name, low, high).nonzero()[:, 0]
                 is_open = any(bool(line.unstable.any()) for line in lines.values())
                 for some in torch.split(chosen, max(AT_ONCE // (2 * widest), 1)) if is_open else ():
                     if clock is not None and clock.expired:
@@ -105,6 +103,8 @@ def ascended(
     p = fast or propagator
     quick_rows, quick_rooms = rows.to(p.dtype), rooms.to(p.dtype)
     quick_lines = {name: line.to(p.dtype) for name, line in lines.items()}
+    if not any(bool(line.free.any()) for line in lines.values()):
+        steps = 0
     slopes: dict[str, Tensor] = {}
     best_slopes: dict[str, Tensor] = {}
     ascent: dict[str, Ascent] = {}
@@ -122,7 +122,7 @@ def ascended(
             break
         values, _ = p.gradient(passed, quick_lines, slopes)
         for name, here in passed.through.items():
-            open_ = quick_lines[name].unstable[:, None]
+            open_ = quick_lines[name].free[:, None]
             if not bool(open_.any()):
                 continue
             if name not in slopes:

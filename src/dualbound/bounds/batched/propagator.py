@@ -25,13 +25,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dualbound.bounds.batched.lines import Lines
 from dualbound.bounds.batched.rooms import Boxes, Rooms, Span, Spans
-from dualbound.network.graph import Affine, Input, Network, Node, Relu
-from dualbound.network.torch_linear import TorchMap, torch_map
+from dualbound.network.elementwise import Elementwise, Relu
+from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.torch_linear import TORCH, TorchMap, torch_map
 
 COMBINING = 12
 """Steps in which weights of rows are looked for."""
@@ -65,6 +66,13 @@ def believed(bound: Tensor) -> Tensor:
     return torch.where(torch.isfinite(bound), bound, -torch.inf)
 
 
+def passed_on(op: Elementwise, span: Span) -> Span:
+    """Bounds of an activation, from those of what it reads."""
+    low, high = (TORCH[op.operator](end) for end in span)
+    err = op.err * torch.finfo(low.dtype).eps / torch.finfo(torch.float64).eps
+    return low - err, high + err
+
+
 class Propagator:
     """A network on a device, ready to be bounded in batches.
 
@@ -72,6 +80,9 @@ class Propagator:
         network: of affine maps and rectifiers.
         dtype: of all computing. Rounding is accounted for in any, and costs more in ``float32``.
         device: any of torch.
+
+    Attributes:
+        unit: the largest error of a sum of its terms, relative to the sum of their magnitudes.
     """
 
     def __init__(
@@ -95,7 +106,12 @@ class Propagator:
                 self.bias[node.name] = self.tensor(node.op.bias)
                 reads = sum(sum(one.shape) for one in node.op.maps)
                 self.terms = max(self.terms, reads)
-        self._unit = 4 * (self.terms + 16) * torch.finfo(dtype).eps / 2
+        self.unit = 4 * (self.terms + 16) * torch.finfo(dtype).eps / 2
+        self._curved = {
+            network[name].reads[0]
+            for name, op in network.activations.items()
+            if not isinstance(op, Relu)
+        }
         self._reach: dict[str, Tensor] = {}
         self._settled: tuple[Tensor, ...] = ()
         self._ancestors: dict[str, tuple[Node, ...]] = {}
@@ -120,8 +136,8 @@ class Propagator:
             match node.op:
                 case Affine():
                     values[node.name] = self._sum(node, values)
-                case Relu():
-                    values[node.name] = values[node.reads[0]].clamp(min=0)
+                case Elementwise():
+                    values[node.name] = TORCH[node.op.operator](values[node.reads[0]])
         return values[self.network.output]
 
     def _sum(self, node: Node, values: Mapping[str, Tensor]) -> Tensor:
@@ -140,9 +156,8 @@ class Propagator:
                     continue
                 case Affine():
                     spans[node.name] = self.mapped(node.name, [spans[name] for name in node.reads])
-                case Relu():
-                    low, high = spans[node.reads[0]]
-                    spans[node.name] = low.clamp(min=0), high.clamp(min=0)
+                case Elementwise():
+                    spans[node.name] = passed_on(node.op, spans[node.reads[0]])
         return spans
 
     def mapped(self, name: str, spans: list[Span]) -> Span:
@@ -153,7 +168,7 @@ class Propagator:
             center, spread = one((under + over) / 2), sizes((over - under) / 2)
             low, high = low + center - spread, high + center + spread
             size = size + sizes(torch.maximum(under.abs(), over.abs()))
-        return low - self._unit * size, high + self._unit * size
+        return low - self.unit * size, high + self.unit * size
 
     def settle_as(self, other: Propagator) -> None:
         """Measure rounding by the magnitudes that another propagator was settled with."""
@@ -174,8 +189,8 @@ class Propagator:
                     low, high = spans[name]
                     total = total + sizes(torch.maximum(low.abs(), high.abs()).amax(0))
                 self._reach[node.name] = total
-            elif isinstance(node.op, Relu):
-                self._reach[node.name] = self._reach_of(node.reads[0], spans)
+            elif isinstance(node.op, Elementwise):
+                self._reach[node.name] = self._reach_of(node.reads[0], spans) + node.op.intercept
             else:
                 low, high = spans[node.name]
                 self._reach[node.name] = torch.maximum(low.abs(), high.abs()).amax(0)
@@ -191,7 +206,7 @@ class Propagator:
         Rows and sides may be the same for all of the batch.
         """
         sizes = rows.abs() @ self._reach[self.network.output] + sides.abs()
-        return self._unit * (weight * sizes).sum(-1)
+        return self.unit * (weight * sizes).sum(-1)
 
     def _settle_for(self, rooms: Rooms) -> None:
         """Settle anew, unless all of these rooms lie within those that were settled for."""
@@ -246,7 +261,7 @@ class Propagator:
                     size = size + here.abs() @ self._reach[node.name]
                     total = total + here @ self.bias[node.name]
                     passed = [one.pull_back(here) for one in self.maps[node.name]]
-                case Relu():
+                case Elementwise():
                     line = lines[node.name]
                     alpha = line.alpha[:, None]
                     if slopes is not None and node.name in slopes:
@@ -255,6 +270,8 @@ class Propagator:
                     minus = here - plus
                     size = size + (plus - minus) @ self._reach[node.name]
                     total = total + (minus * line.intercept[:, None]).sum(-1)
+                    if line.floor is not None:
+                        total = total + (plus * line.floor[:, None]).sum(-1)
                     passed = [plus * alpha + minus * line.slope[:, None]]
                     if charges is not None and node.name in charges:
                         passed[0] = passed[0] + charges[node.name]
@@ -265,7 +282,7 @@ class Propagator:
         if x is None or slope is None:
             x = rooms.span()[0][:, None].expand(*rows.shape[:2], -1)
             slope = torch.zeros_like(x)
-        return Passed(start, believed(total - self._unit * size), x, slope, through)
+        return Passed(start, believed(total - self.unit * size), x, slope, through)
 
     def gradient(
         self,
@@ -288,14 +305,17 @@ class Propagator:
             match node.op:
                 case Affine():
                     values[node.name] = self._sum(node, values)
-                case Relu():
+                case Elementwise():
                     line, v = lines[node.name], values[node.reads[0]]
                     alpha = line.alpha[:, None]
                     if slopes is not None and node.name in slopes:
                         alpha = slopes[node.name]
                     upper = v * line.slope[:, None] + line.intercept[:, None]
                     found[node.name] = v
-                    values[node.name] = torch.where(passed.through[node.name] < 0, upper, v * alpha)
+                    lower = v * alpha
+                    if line.floor is not None:
+                        lower = lower + line.floor[:, None]
+                    values[node.name] = torch.where(passed.through[node.name] < 0, upper, lower)
         return found, values[passed.start]
 
     def _before(self, start: str) -> tuple[Node, ...]:
@@ -334,7 +354,7 @@ class Propagator:
             together = (weight[..., None] * slope).sum(1, keepdim=True)
             x = rooms.minimiser(together)
             value = (together * x).sum((1, 2)) + (weight * constant).sum(1)
-            value = believed(value - self._unit * (weight * size).sum(1))
+            value = believed(value - self.unit * (weight * size).sum(1))
             weights = torch.where((value > best)[:, None], weight, weights)
             best = torch.maximum(best, value)
             rise = (slope * x).sum(-1) + constant
@@ -374,6 +394,10 @@ class Propagator:
                     passed = [
                         (torch.where(on, (low + high) / 2, 0), torch.where(on, (high - low) / 2, 0))
                     ]
+                case Elementwise():
+                    line = lines[node.name]
+                    most = torch.maximum(line.alpha, line.slope)[:, None] / 2
+                    passed = [(center * most, (center.abs() + 2 * radius) * most)]
             for name, (c, r) in zip(node.reads, passed, strict=True):
                 before = carried.get(name)
                 carried[name] = (c, r) if before is None else (before[0] + c, before[1] + r)
@@ -403,21 +427,29 @@ class Propagator:
                     if not exact and (output or not is_output):
                         span = self.tightened(node.name, rooms, lines, span, at_once)
                     spans[node.name] = span
-                case Relu():
-                    lines[node.name] = Lines.of(spans[node.reads[0]])
-                    low, high = spans[node.reads[0]]
-                    spans[node.name] = low.clamp(min=0), high.clamp(min=0)
+                case Elementwise():
+                    lines[node.name] = Lines.of(spans[node.reads[0]], node.op)
+                    spans[node.name] = passed_on(node.op, spans[node.reads[0]])
         return spans
+
+    def open_at(
+        self, name: str, low: Float[Tensor, "b m"], high: Float[Tensor, "b m"]
+    ) -> Bool[Tensor, " m"]:
+        """Which neurons of a node are worth better bounds in some set.
+
+        Those of open phase; all of the output, and of what is read by another than a rectifier.
+        """
+        if name == self.network.output or name in self._curved:
+            return torch.ones(low.shape[1], dtype=torch.bool, device=low.device)
+        return ((low < 0) & (high > 0)).any(0)
 
     def tightened(
         self, name: str, rooms: Rooms, lines: Mapping[str, Lines], span: Span, at_once: int
     ) -> Span:
-        """The bounds of one node, improved by backward passes wherever they straddle 0."""
+        """The bounds of one node, improved by backward passes wherever that is worth it."""
         low, high = (end.clone() for end in span)
         batch, size = low.shape
-        chosen = ((low < 0) & (high > 0)).any(0).nonzero()[:, 0]
-        if name == self.network.output:
-            chosen = torch.arange(size, device=low.device)
+        chosen = self.open_at(name, low, high).nonzero()[:, 0]
         widest = max(node.size for node in self.network.nodes)
         for some in torch.split(chosen, max(at_once // (2 * batch * widest), 1)):
             rows = torch.zeros(len(some), size, dtype=self.dtype, device=self.device)

@@ -1,5 +1,6 @@
-"""Branch and bound with batched linear bounds, for questions of yes or no."""
+"""Branch and bound with batched linear bounds."""
 
-from dualbound.search.bab.bab import Bab, Decision
+from dualbound.search.bab.bab import Bab
+from dualbound.search.bab.decision import Decision
 
 __all__ = ["Bab", "Decision"]

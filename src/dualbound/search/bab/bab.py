@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import pgd
+from dualbound.attacks import Linearised, pgd
 from dualbound.bounds import Bounds
 from dualbound.criterion import Criterion
-from dualbound.limits import Clock
+from dualbound.errors import InvalidInput
 from dualbound.network.graph import Network
-from dualbound.region import Box, Region
+from dualbound.patterns import NearestProblem
+from dualbound.region import L1, L2, Box, LInf, Region
+from dualbound.search.bab.balls import Balls
+from dualbound.search.bab.by_columns import ByColumns, is_for
+from dualbound.search.bab.decision import Decision
 from dualbound.search.bab.leaf import at_leaf
 from dualbound.search.bab.question import Question
+from dualbound.search.engine import Engine
+from dualbound.search.incumbent import Incumbent
+from dualbound.solvers import Highs, Solver
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,59 +43,19 @@ LEAVES = (1, 16, 64, 256)
 FIRST_NODES = 1500
 """Of the first tree over phases, at least; see `_Run._most`."""
 
+SMALL = 2**22
+"""Witnesses are polished in networks whose input has at most so many derivatives in all nodes."""
+
+BY_COLUMNS = 1 / 32
+"""Nodes of the other engine's tree, for each of ours."""
+
 CLOSED = float(np.nextafter(0.0, 1.0))
 """A closed tree proves that the slack is below 0, and not by how much."""
 
 
-@dataclass
-class Decision:
-    """What a search knows of a question; only ever better.
-
-    Attributes:
-        accept: replays a point outside the search; true if it is a witness.
-        clock: of the query.
-        tell: hears of every change.
-        bound: proved: no input of the region has outputs further inside any of the sets than this
-            (by its worst inequality); below 0 there is no witness.
-        found: whether a witness was accepted.
-        nodes: of the tree so far, and how many of them are open.
-        unstable: neurons whose phase was open at the root.
-        phase: what is being done.
-        seconds: of each phase that has ended.
-        branching: on what, ``phases`` or ``inputs``; empty if none was needed.
-    """
-
-    accept: Callable[[Float[np.ndarray, " n"]], bool]
-    clock: Clock
-    tell: Callable[[Decision], None] = lambda _: None
-    bound: float = np.inf
-    found: bool = False
-    nodes: int = 0
-    open: int = 0
-    unstable: int | None = None
-    phase: str = "start"
-    seconds: dict[str, float] = field(default_factory=dict)
-    branching: str = ""
-
-    def enter(self, phase: str) -> None:
-        """Name what is being done from now on, and count the seconds of what was done so far."""
-        spent = self.clock.seconds - sum(self.seconds.values())
-        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + spent
-        self.phase = phase
-        self.tell(self)
-
-    def prove(self, bound: float) -> None:
-        """Take a proved bound on the slack of all inputs."""
-        self.bound = min(self.bound, bound)
-
-    def settled(self) -> bool:
-        """Whether there is nothing more to do, or no time for it."""
-        return self.found or self.bound < 0 or self.clock.expired
-
-
 @dataclass(frozen=True)
-class Bab:
-    """Branch and bound with batched linear bounds.
+class Bab(Engine):
+    """Branch and bound with batched linear bounds: for verification, and for nearest inputs.
 
     In turn: CROWN over the whole region; a short attack; the better slopes of alpha-CROWN; a longer
     attack; then a tree, over halves of the region where it has few inputs, else over phases.
@@ -99,6 +66,8 @@ class Bab:
         steps: of ascent at every node of a tree over phases.
         look_ahead: how many neurons are tried before one is decided.
         device: of torch.
+        attack: how the first witness of a nearest query is found, on small networks of rectifiers;
+            None starts without one.
     """
 
     branching: str = "auto"
@@ -106,11 +75,58 @@ class Bab:
     steps: int = 10
     look_ahead: int = 3
     device: str = "cpu"
+    attack: Linearised | None = field(default_factory=Linearised)
 
-    name = "bab"
+    name: ClassVar[str] = "bab"
 
-    def __str__(self) -> str:
-        return self.name
+    def without_attack(self) -> Bab:
+        """See `Engine.without_attack`."""
+        return replace(self, attack=None)
+
+    def backend(self) -> Solver:
+        """HiGHS, for the linear programs of leaves and of witnesses."""
+        return Highs()
+
+    @staticmethod
+    def can(problem: NearestProblem) -> bool:
+        """Whether the engine knows this kind of distance."""
+        return problem.is_plain and isinstance(problem.norm, L1 | L2 | LInf)
+
+    def check(self, problem: NearestProblem) -> None:
+        """See `Engine.check`."""
+        if not self.can(problem):
+            raise InvalidInput(
+                "The engine bab finds nearest inputs in l1, l2 and linf, of any pattern and not on "
+                "a grid: use the engine columns or milp."
+            )
+
+    def search(self, problem: NearestProblem, incumbent: Incumbent, gap: float) -> int | None:
+        """See `Engine.search`: balls around the centre are verified, see `Balls`.
+
+        **Trusts** float64 sums within their worst rounding error; no solver.
+        """
+
+        def decide(region: Region, decision: Decision) -> None:
+            self.decide(problem.network, region, [problem.criterion], decision)
+
+        network = problem.network
+        small = network.input_size * sum(node.size for node in network.nodes) <= SMALL
+        polishes = network.is_piecewise_linear and small
+        attack = self.attack if polishes else None
+        run = Balls(problem, incumbent, gap, self.backend(), attack, decide, polishes)
+        incumbent.prove(problem.least)
+        if attack is not None:
+            run.look(attack.lightly())
+        run.search()
+        incumbent.enter("done")
+        return run.unstable
+
+    def prepare_for(self, network: Network) -> None:
+        """Do what is needed once on a machine: see `Columns.prepare`, for networks that need it."""
+        if is_for(network):
+            from dualbound.phases.tree import prepare  # brings numba along
+
+            prepare()
 
     def decide(
         self, network: Network, region: Region, criteria: Sequence[Criterion], decision: Decision
@@ -147,6 +163,7 @@ class _Run:
         self.rooms: Rooms = rooms_of(question.region, device=engine.device)
         self.rng = np.random.default_rng(0)
         self.refuted: dict[int, float] = {}
+        self.columns: ByColumns | None = None
 
     def run(self) -> None:
         """All steps, until one settles the question."""
@@ -168,7 +185,7 @@ class _Run:
             self._phases(spans)
 
     def _unstable(self, spans: Spans) -> int:
-        names = [relu.reads[0] for relu in self.question.network.relus]
+        names = self.question.network.pre_activations
         ends = [spans[name] for name in names]
         return sum(int(((low < 0) & (high > 0)).sum()) for low, high in ends)
 
@@ -192,10 +209,10 @@ class _Run:
             self.question = self.question.only(open_)
 
     def _bound_at_root(self, spans: Spans) -> None:
-        from dualbound.bounds.batched import Lines
+        from dualbound.bounds.batched import lines_of
 
         network = self.question.network
-        lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
+        lines = lines_of(network, spans)
         rows = self.exact.tensor(self.question.rows)[None]
         found = self.exact.backward(network.output, rows, self.rooms, lines)
         bounds = found.bound[0].cpu().numpy() + self.question.sides
@@ -267,6 +284,10 @@ class _Run:
         spans = alpha_crown(
             self.exact, self.rooms, known=spans, steps=10, fast=self.fast, clock=clock
         )
+        if is_for(self.question.network):
+            self.columns = ByColumns(
+                self.question, spans, lambda x: self._offer(self.exact.tensor(x)), clock
+            )
         for leaves, next_ in zip(LEAVES, (*LEAVES[1:], None), strict=True):
             if leaves > 1:
                 decision.enter("refine")
@@ -331,8 +352,20 @@ class _Run:
             decision.tell(decision)
 
         tree.push(nodes, scores)
-        tree.run(decision.clock, tell, most=most)
-        tell()
+        step = FIRST_NODES if self.columns is None else FIRST_NODES / 32
+        while not decision.found:
+            if self.columns is not None and tree.open:
+                grown = max(int(step * BY_COLUMNS), 1)
+                refuted = {
+                    q: self._by_columns(int(p), grown) for q, p in enumerate(asked.polyhedra)
+                }
+                tree.forget({q for q, closed in refuted.items() if closed})
+            ended = tree.count >= most or decision.clock.expired or tree.is_stuck
+            if decision.found or not tree.open or ended:
+                break
+            tree.run(decision.clock, tell, most=min(most, tree.count + step))
+            step = min(2 * step, FIRST_NODES)
+            tell()
         if decision.found:
             return
         open_ = asked.polyhedra[sorted(tree.goals)]
@@ -342,8 +375,19 @@ class _Run:
         else:
             self._end(np.inf)
 
+    def _by_columns(self, polyhedron: int, nodes: int) -> bool:
+        """Let the tree of another engine grow by some nodes; whether the polyhedron is refuted."""
+        assert self.columns is not None  # noqa: S101  # the caller has looked
+        if self.decision.clock.expired:
+            return False
+        most = self.columns.run(polyhedron, nodes)
+        self.refuted[polyhedron] = max(self.refuted[polyhedron], CLOSED if most < 0 else -most)
+        return most < 0
+
     def _leaf(self, asked: Question, relaxation: NodeBounds, limits: Bounds, node: Nodes) -> float:
         """What is proved of a node whose phases are all decided."""
+        if not asked.network.is_piecewise_linear:
+            return -np.inf
         polyhedron = int(asked.polyhedra[int(node.goals[0])])
         bound, x = at_leaf(asked, polyhedron, limits, relaxation.phases(node))
         if x is not None and not bound > 0:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended, believed
+from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended, believed, lines_of
 from dualbound.limits import Clock
 from dualbound.search.bab.question import Question
 
@@ -143,7 +143,7 @@ class InputTree:
         """Bound the boxes and keep those that stay open; true if a point of them is a witness."""
         p, network = self.propagator, self.question.network
         spans = p.crown(Boxes(boxes.lower, boxes.upper), output=False)
-        lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
+        lines = lines_of(network, spans)
         refuted, points = self._refuted(boxes, lines)
         boxes.bound = torch.maximum(boxes.bound, refuted.amin(1))
         open_ = ~(boxes.bound > 0)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import minimize
 
 from dualbound.bounds import Bounds
 from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.errors import SolverError
 from dualbound.milp import ProgramBuilder, lagrangian_bound
-from dualbound.network.graph import Affine, Relu, maps_on_pattern
-from dualbound.region import Box, L2Ball
+from dualbound.network.elementwise import Relu
+from dualbound.network.graph import Affine, maps_on_pattern
+from dualbound.region import Box, L2Ball, Region
 from dualbound.search.bab.question import Question
 from dualbound.solvers import Highs
 
@@ -26,10 +28,11 @@ def at_leaf(
 
     over the region, with every rectifier replaced by what it is on the pattern: the linear program
     has a point whatever the pattern, and a bound below 0 closes the node, be it for the outputs or
-    because the pattern is empty.
+    because the pattern is empty. Of an L2 ball, which has no rows, the program is that of the box
+    around it; its multipliers are then made better for the ball.
 
     Args:
-        question: what is asked; of an L2 ball, the box around it is looked at, which proves less.
+        question: what is asked.
         polyhedron: its number.
         bounds: of every node over the region.
         phases: for every rectifier the decided phases ``s_j`` (1, -1; 0 where it is stable).
@@ -40,9 +43,8 @@ def at_leaf(
     **Trusts** nothing of the solver: the bound is recomputed from its multipliers.
     """
     network, region = question.network, question.region
-    if isinstance(region, L2Ball):
-        region = Box(region.lower, region.upper)
-    form = region.linear_form()
+    rows = Box(region.lower, region.upper) if isinstance(region, L2Ball) else region
+    form = rows.linear_form()
     pattern = {
         relu.name: (phases[relu.name] > 0)
         | ((phases[relu.name] == 0) & (bounds.lower[relu.reads[0]] >= 0))
@@ -59,9 +61,9 @@ def at_leaf(
         weight, bias = maps[relu.reads[0]]
         matrices.append(sign[decided, None] * weight[decided])
         constants.append(sign[decided] * bias[decided])
-    matrix, constant = np.vstack(matrices), np.concatenate(constants)
-    constant = constant + matrix @ form.offset
-    matrix = matrix @ form.transform
+    plain, shift = np.vstack(matrices), np.concatenate(constants)
+    constant = shift + plain @ form.offset
+    matrix = plain @ form.transform
     most = np.abs(matrix) @ np.maximum(np.abs(form.lower), np.abs(form.upper)) + np.abs(constant)
     builder = ProgramBuilder()
     columns = builder.columns(list(form.names), lower=form.lower, upper=form.upper)
@@ -88,10 +90,57 @@ def at_leaf(
     x = None if outcome.x is None else form.offset + form.transform @ outcome.x[:-1]
     if outcome.row_duals is None:
         return -np.inf, x
-    errs = np.concatenate([np.zeros(form.rows.shape[0]), _errs(question, goals, bounds, phases)])
+    own = _errs(question, goals, bounds, phases)
+    if isinstance(region, L2Ball):
+        return _in_ball(region, plain, shift, own, outcome.row_duals[form.rows.shape[0] :])
+    errs = np.concatenate([np.zeros(form.rows.shape[0]), own])
     err = float(np.abs(outcome.row_duals) @ errs)
     bound = lagrangian_bound(program, outcome.row_duals) - err
     return (bound if np.isfinite(bound) else -np.inf), x
+
+
+def _in_ball(
+    region: L2Ball,
+    matrix: Float[np.ndarray, "r n"],
+    constant: Float[np.ndarray, " r"],
+    errs: Float[np.ndarray, " r"],
+    start: Float[np.ndarray, " r"],
+) -> tuple[float, Float[np.ndarray, " n"]]:
+    r"""The bound of the best weights of the rows that are found, and a point that is best for them.
+
+    .. math:: \max_x \min_i (M x + k)_i \le \max_x \lambda^\top (M x + k), \quad
+        \lambda \ge 0, \sum \lambda = 1
+
+    The right-hand side is convex in the weights; all weights are valid.
+    """
+
+    def over(weight: Float[np.ndarray, " r"]) -> tuple[float, Float[np.ndarray, " r"]]:
+        x = region.maximiser((weight @ matrix)[None])[0]
+        rise = matrix @ x + constant
+        return float(weight @ rise), rise
+
+    first = np.abs(start) + 1e-3 / len(start)
+    found = minimize(
+        over,
+        first / first.sum(),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(first),
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+        options={"maxiter": 200, "ftol": 1e-13},
+    )
+    weight = np.maximum(found.x, 0.0)
+    weight /= weight.sum()
+    slope = weight @ matrix
+    size = np.abs(weight) @ (np.abs(constant) + np.abs(matrix) @ _furthest(region))
+    bound = float(region.support(slope[None])[0] + weight @ constant)
+    bound += rounding(matrix.size) * size + float(weight @ errs)
+    x = region.maximiser(slope[None])[0]
+    return (-bound if np.isfinite(bound) else -np.inf), x
+
+
+def _furthest(region: Region) -> Float[np.ndarray, " n"]:
+    return np.maximum(np.abs(region.lower), np.abs(region.upper))
 
 
 def _errs(

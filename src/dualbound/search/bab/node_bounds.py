@@ -15,8 +15,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dualbound.bounds.batched import Ascent, Lines, Passed, Propagator, Rooms, Spans, believed
+from dualbound.bounds.batched import (
+    Ascent,
+    Lines,
+    Passed,
+    Propagator,
+    Rooms,
+    Spans,
+    believed,
+    lines_of,
+)
 from dualbound.limits import Clock
+from dualbound.search.bab.curved import Curved
 from dualbound.search.bab.question import Question
 
 
@@ -31,7 +41,9 @@ class Nodes:
         alpha: slopes of lower lines, ``(b, u)``.
         beta: multipliers of decided phases, ``(b, u)``.
         bound: proved lower bound of the weighted rows, ``(b,)``; above 0, the node is refuted.
-        split: the neuron to decide next.
+        split: the neuron to decide next; those from ``u`` on are no rectifiers.
+        low, high: intervals that neurons which are no rectifiers are confined to, ``(b, s)``.
+        gamma: their multipliers, ``(b, s)``.
     """
 
     goals: Tensor
@@ -41,6 +53,9 @@ class Nodes:
     beta: Tensor
     bound: Tensor
     split: Tensor
+    low: Tensor
+    high: Tensor
+    gamma: Tensor
 
     def __len__(self) -> int:
         return len(self.goals)
@@ -50,7 +65,10 @@ class Nodes:
 
     def parts(self) -> tuple[Tensor, ...]:
         """All columns."""
-        return self.goals, self.weight, self.signs, self.alpha, self.beta, self.bound, self.split
+        return (
+            *(self.goals, self.weight, self.signs, self.alpha, self.beta, self.bound, self.split),
+            *(self.low, self.high, self.gamma),
+        )
 
     @staticmethod
     def joined(several: list[Nodes]) -> Nodes:
@@ -59,13 +77,19 @@ class Nodes:
         return Nodes(*(torch.cat(parts) for parts in columns))
 
     def children(self) -> Nodes:
-        """Both children of every node, those with the active phase first."""
+        """Both children of every node, those with the active phase, or the upper half, first."""
         each = torch.arange(len(self), device=self.split.device)
-        active, inactive = self.signs.clone(), self.signs.clone()
-        active[each, self.split] = 1
-        inactive[each, self.split] = -1
         made = self[torch.cat([each, each])]
-        made.signs = torch.cat([active, inactive])
+        unstable = self.signs.shape[1]
+        rows = (self.split < unstable).nonzero()[:, 0]
+        made.signs[rows, self.split[rows]] = 1
+        made.signs[rows + len(self), self.split[rows]] = -1
+        rows = (self.split >= unstable).nonzero()[:, 0]
+        column = self.split[rows] - unstable
+        low, high = self.low[rows, column], self.high[rows, column]
+        middle = torch.where((low < -high / 16) & (high > -low / 16), 0.0, (low + high) / 2)
+        made.low[rows, column] = middle
+        made.high[rows + len(self), column] = middle
         return made
 
 
@@ -95,6 +119,8 @@ class NodeBounds:
         rows, sides, self._given = question.padded()
         self._rows = {p: p.tensor(rows) for p in {exact, fast}}
         self._sides = {p: p.tensor(sides) for p in {exact, fast}}
+        self.curved = Curved(self.network, spans)
+        self._spans = spans
         lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in self.network.relus}
         self._base = {
             p: {name: line.to(p.dtype) for name, line in lines.items()} for p in {exact, fast}
@@ -121,6 +147,9 @@ class NodeBounds:
             torch.zeros(count, self.unstable, dtype=self.fast.dtype, device=device),
             torch.full((count,), -torch.inf, dtype=torch.float64, device=device),
             torch.zeros(count, dtype=torch.int64, device=device),
+            self.curved.low.repeat(count, 1),
+            self.curved.high.repeat(count, 1),
+            torch.zeros(count, self.curved.size, dtype=self.fast.dtype, device=device),
         )
 
     def ascend(
@@ -147,15 +176,17 @@ class NodeBounds:
 
         Returns:
             For every node and unstable neuron, what its relaxation may cost; below 0 where it
-            is decided, ``(b, u)``.
+            is decided, ``(b, u + s)``.
         """
         p = self.fast
         best = torch.full_like(nodes.bound, -torch.inf)
         best_alpha, best_beta, best_weight = nodes.alpha, nodes.beta, nodes.weight
-        lines = self._lines(p, nodes.signs)
+        best_gamma = nodes.gamma
+        lines = self._lines(p, nodes)
         decided = nodes.signs != 0
         signs = nodes.signs.to(p.dtype)
         ascent_alpha, ascent_beta = Ascent(nodes.alpha), Ascent(nodes.beta)
+        ascent_gamma = Ascent(nodes.gamma)
         scale = None
         for step in range(steps + 1):
             found, slopes = self._passed(p, nodes, lines, keep=step < steps)
@@ -165,6 +196,7 @@ class NodeBounds:
             best_alpha = torch.where(better[:, None], nodes.alpha, best_alpha)
             best_beta = torch.where(better[:, None], nodes.beta, best_beta)
             best_weight = torch.where(better[:, None], nodes.weight, best_weight)
+            best_gamma = torch.where(better[:, None], nodes.gamma, best_gamma)
             late = clock is not None and clock.expired
             if step == steps or late or bool((best > 0).all()):
                 break
@@ -180,8 +212,11 @@ class NodeBounds:
             nodes.alpha = moved.clamp(0, 1)
             charged = nodes.beta + beta_rate * rate * scale * ascent_beta.direction(rise_beta)
             nodes.beta = charged.clamp(min=0)
+            if self.curved.size:
+                self._move_gamma(nodes, found, reached, ascent_gamma, beta_rate * rate)
             nodes.weight = self._weighed(nodes, output[:, 0], rate)
         nodes.alpha, nodes.beta, nodes.weight = best_alpha, best_beta, best_weight
+        nodes.gamma = best_gamma
         return self._proved(nodes, offer)
 
     def chosen(self, nodes: Nodes, scores: Tensor, look_ahead: int) -> Tensor:
@@ -209,7 +244,7 @@ class NodeBounds:
 
     def _quick(self, nodes: Nodes) -> Float[Tensor, " b"]:
         """The nodes' bounds as they are, in the fast type: to look ahead, not to believe."""
-        found, _ = self._passed(self.fast, nodes, self._lines(self.fast, nodes.signs), keep=False)
+        found, _ = self._passed(self.fast, nodes, self._lines(self.fast, nodes), keep=False)
         return found.bound[:, 0].to(nodes.bound.dtype)
 
     def phases(self, node: Nodes) -> dict[str, np.ndarray]:
@@ -223,13 +258,14 @@ class NodeBounds:
 
     def _proved(self, nodes: Nodes, offer: Callable[[Tensor], object] | None) -> Tensor:
         """Evaluate the nodes once in float64, and believe it; see `ascend` for the result."""
-        lines = self._lines(self.exact, nodes.signs)
+        lines = self._lines(self.exact, nodes)
         found, slopes = self._passed(self.exact, nodes, lines, keep=True)
         nodes.bound = torch.maximum(nodes.bound, found.bound[:, 0])
         if offer is not None:
             offer(found.x[:, 0])
         through = self._gathered(found.through, nodes)
-        value = self._gathered(self.exact.gradient(found, lines, slopes)[0], nodes)
+        reached = self.exact.gradient(found, lines, slopes)[0]
+        value = self._gathered(reached, nodes)
         slope = self._gathered({name: line.slope[:, None] for name, line in lines.items()}, nodes)
         above = self._gathered(
             {name: line.intercept[:, None] for name, line in lines.items()}, nodes
@@ -240,7 +276,14 @@ class NodeBounds:
         cost = torch.where(through < 0, -through * upper, through * lower)
         # What costs nothing at this point may at others: ties are broken by the width of the lines.
         cost = cost + 1e-3 * above * through.abs()
-        return torch.where(nodes.signs == 0, cost, -1.0)
+        cost = torch.where(nodes.signs == 0, cost, -1.0)
+        if not self.curved.size:
+            return cost
+        through, value = (
+            self.curved.gathered(part, nodes.low) for part in (found.through, reached)
+        )
+        others = self.curved.cost(through, value, lines, nodes.low, nodes.high)
+        return torch.cat([cost, others], 1)
 
     def _passed(
         self, p: Propagator, nodes: Nodes, lines: Mapping[str, Lines], *, keep: bool
@@ -260,6 +303,8 @@ class NodeBounds:
         )
         rows, sides = self._rows[p][nodes.goals], self._sides[p][nodes.goals]
         bound = found.bound + (weight * sides).sum(1, keepdim=True)
+        if self.curved.size:
+            bound = bound - self.curved.constant(p, nodes.gamma, nodes.low, nodes.high)[:, None]
         found.bound = believed(bound - p.weighing_errs(weight, rows, sides)[:, None])
         return found, slopes
 
@@ -276,9 +321,30 @@ class NodeBounds:
         moved = moved * p.tensor(self._given)[nodes.goals]
         return moved / moved.sum(1, keepdim=True)
 
-    def _lines(self, p: Propagator, signs: Tensor) -> dict[str, Lines]:
+    def _move_gamma(
+        self,
+        nodes: Nodes,
+        found: Passed,
+        reached: Mapping[str, Tensor],
+        ascent: Ascent,
+        rate: float,
+    ) -> None:
+        """One step of the multipliers of intervals that were cut."""
+        curved = self.curved
+        through, value = (curved.gathered(part, nodes.gamma) for part in (found.through, reached))
+        low, high = nodes.low.to(value.dtype), nodes.high.to(value.dtype)
+        cut = (nodes.low > curved.low) | (nodes.high < curved.high)
+        rise = torch.where(cut, curved.rise(nodes.gamma, value, low, high), 0.0)
+        scale = through.abs() + through.abs().mean(1, keepdim=True)
+        moved = nodes.gamma + rate * scale * ascent.direction(rise)
+        # What changes sides stops at 0, where another end is paid.
+        nodes.gamma = torch.where(moved * nodes.gamma < 0, torch.zeros_like(moved), moved)
+
+    def _lines(self, p: Propagator, nodes: Nodes) -> dict[str, Lines]:
         """The lines of every node: those of the root, exact where a phase is decided."""
-        found = {}
+        if self.curved.size:
+            return self._narrowed(p, nodes)
+        found, signs = {}, nodes.signs
         for name, index in self._index.items():
             base, here = self._base[p][name], signs[:, self._part[name]]
             if not len(index) or not bool(here.any()):
@@ -290,20 +356,32 @@ class NodeBounds:
             found[name] = Lines.of((low, high))
         return found
 
+    def _narrowed(self, p: Propagator, nodes: Nodes) -> dict[str, Lines]:
+        """The lines of every node over the part that it is confined to, which becomes narrower."""
+        phases = {}
+        for name, index in self._index.items():
+            signs = nodes.signs.new_zeros(len(nodes), self.network[name].size)
+            signs[:, index] = nodes.signs[:, self._part[name]]
+            phases[name] = signs > 0, signs < 0
+        spans, empty = self.curved.narrowed(self.exact, self._spans, phases, nodes.low, nodes.high)
+        nodes.bound = torch.where(empty, torch.inf, nodes.bound)
+        nodes.low, nodes.high = self.curved.ends(spans)
+        return {name: line.to(p.dtype) for name, line in lines_of(self.network, spans).items()}
+
     def _slopes(self, p: Propagator, nodes: Nodes, lines: Mapping[str, Lines]) -> dict[str, Tensor]:
         """Slopes of all neurons from those of the unstable ones."""
         found = {}
         for name, index in self._index.items():
             if len(index):
                 whole = lines[name].alpha.expand(len(nodes), -1).clone()
-                open_ = nodes.signs[:, self._part[name]] == 0
+                open_ = lines[name].unstable[:, index]
                 own = nodes.alpha[:, self._part[name]].to(p.dtype)
                 whole[:, index] = torch.where(open_, own, whole[:, index])
                 found[name] = whole[:, None]
         return found
 
     def _charges(self, p: Propagator, nodes: Nodes) -> dict[str, Tensor]:
-        found = {}
+        found = self.curved.charges(p, nodes.gamma)
         charge = -nodes.signs.to(p.dtype) * nodes.beta.to(p.dtype)
         for name, index in self._index.items():
             here = charge[:, self._part[name]]

@@ -107,6 +107,20 @@ class PhaseTree:
             tell()
         return False
 
+    def forget(self, goals: set[int]) -> None:
+        """Close all nodes of some goals, which were proved otherwise."""
+        for parts in (self._stack, self.undecided):
+            kept = [
+                part[torch.tensor([int(goal) not in goals for goal in part.goals])]
+                for part in parts
+            ]
+            parts[:] = [part for part in kept if len(part)]
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether all that is open is open for good."""
+        return not self._stack
+
     def _taken(self) -> Nodes:
         taken, size = [], 0
         while self._stack and size < self._batch:

@@ -57,7 +57,7 @@ def refined(
         part = network.up_to(node.name)
         low, high = (end.clone() for end in found[node.name])
         chosen = ((low[0] < 0) & (high[0] > 0)).nonzero()[:, 0]
-        if not part.relus or not len(chosen):
+        if not part.activations or not len(chosen):
             continue
         before = low[0, chosen].sum() - high[0, chosen].sum()
         for some in torch.split(chosen, AT_ONCE // 2):

@@ -11,9 +11,9 @@ from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries.bounds import METHODS, bounds
 from dualbound.region import Box
-from dualbound.search import Columns, Milp
+from dualbound.search import Bab, Columns, Milp
 
-ENGINES = ("auto", Columns.name, Milp.name)
+ENGINES = ("auto", Bab.name, Columns.name, Milp.name)
 
 
 SEARCHED = ("lp", "milp", "exact")
@@ -30,7 +30,7 @@ def check_engine(engine: str, **of_milp: str | None) -> None:
     given = {name: value for name, value in of_milp.items() if value is not None}
     if engine not in ENGINES:
         raise InvalidInput(f"Unknown engine {engine!r}; known are {', '.join(ENGINES)}.")
-    if given and engine == Columns.name:
+    if given and engine in (Bab.name, Columns.name):
         raise InvalidInput(
             f'{next(iter(given))} belongs to the engine milp: leave it out, or say engine = "milp".'
         )

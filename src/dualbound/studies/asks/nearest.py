@@ -17,7 +17,7 @@ from dualbound.network import Network
 from dualbound.queries import nearest
 from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
 from dualbound.region import NORMS, Box, Grid
-from dualbound.search import Columns, Engine, Milp, automatic
+from dualbound.search import Bab, Columns, Engine, Milp, automatic
 from dualbound.studies.asks.ask import Ask, Tell, needed
 from dualbound.studies.asks.engines import (
     SEARCHED,
@@ -44,7 +44,7 @@ class Nearest(Ask):
         ratio, margin: how clearly; see `dualbound.Targeted`.
         norm, then, cap, levels, gap: see `dualbound.nearest`.
         range: what every input lies between.
-        engine: ``auto``, ``columns`` or ``milp``; on one thread.
+        engine: ``auto``, ``bab``, ``columns`` or ``milp``; on one thread.
         strategy, solver, formulation, attack: of the engine `dualbound.Milp`.
         bounds: of the engine `dualbound.Milp`: ``interval``, ``crown``, or ``lp``, ``milp`` and
             ``exact``, which each worker finds once for a network, before the first question that
@@ -187,6 +187,8 @@ class Nearest(Ask):
             engine = milp(**of_milp)
         elif self.engine == Columns.name:
             engine = Columns(threads=1)
+        elif self.engine == Bab.name:
+            engine = Bab()
         else:
             problem = nearest_problem(
                 network, x, criterion, norm=self.norm, region=Box(*self.range), cap=self.cap,

@@ -1,0 +1,117 @@
+"""Nearest inputs by verification: balls that are proved empty, around which witnesses close in.
+
+Each radius that is looked at is either excluded, which raises the proved bound, or yields a
+witness, which lowers the distance, or is given up after a while; then smaller ones come first, and
+it is tried for longer later. So there is a proved bound at any moment, however large the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dualbound.region import Box, LInf, Region
+from dualbound.search.bab.decision import Decision
+from dualbound.search.engine import NearestRun
+
+FIRST = 0.5
+"""Seconds that a radius is tried for at first."""
+
+FIRST_RADIUS = 1 / 64
+"""Of the first ball, as a part of the furthest distance, where nothing is known."""
+
+CLOSE = 1.05
+"""Where bound and given-up radius are within this factor, radii are tried for longer."""
+
+WALKING = 40
+"""Halvings of the way from a witness to the centre."""
+
+Decide = Callable[[Region, Decision], None]
+
+
+@dataclass
+class Balls(NearestRun):
+    """One search by balls.
+
+    Attributes:
+        decide: whether a region has a witness.
+        polishes: whether witnesses are moved to the nearest point of their activation pattern.
+    """
+
+    decide: Decide
+    polishes: bool
+    unstable: int | None = None
+
+    def search(self) -> None:
+        """Until the gap is closed, or the clock says so."""
+        known, seconds = self.incumbent, FIRST
+        given_up = np.inf
+        while not (self.finished or known.clock.expired):
+            radius = self._next(given_up)
+            outcome = self._look_within(radius, seconds)
+            if outcome is None:
+                given_up = radius
+            if min(given_up, self.radius) <= CLOSE * known.bound or (
+                outcome is None and given_up <= self.furthest * FIRST_RADIUS**2
+            ):
+                given_up, seconds = np.inf, 4 * seconds
+
+    def _next(self, given_up: float) -> float:
+        """The radius to look at: between the bound and what is known to be too large."""
+        high = min(given_up, self.radius)
+        low = self.incumbent.bound
+        if self.incumbent.x is None and given_up == np.inf and low > 0:
+            return min(4 * low, self.furthest)
+        if given_up == np.inf and high <= CLOSE * low:
+            return high  # nothing is left but the whole proof
+        low = max(low, self.furthest * FIRST_RADIUS**2)
+        return float(np.sqrt(low * high)) if low < high else high
+
+    def _look_within(self, radius: float, seconds: float) -> bool | None:
+        """Whether a ball is empty; None where it was given up, and no witness was found either."""
+        known = self.incumbent
+        region = self.ball(radius)
+        if isinstance(self.problem.norm, LInf):
+            region = Box(region.lower, region.upper)
+        before = known.value
+        decision = Decision(
+            self._accept,
+            known.clock.within(seconds),
+            lambda now: known.report(extra_nodes=now.nodes),
+        )
+        known.enter("search")
+        with np.errstate(over="ignore", invalid="ignore"):  # what is no number proves nothing
+            self.decide(region, decision)
+        known.nodes += decision.nodes
+        if decision.unstable is not None:
+            self.unstable = decision.unstable
+        if decision.bound < 0:
+            self.excluded(radius)
+            return True
+        return False if known.value < before else None
+
+    def _accept(self, x: Float[np.ndarray, " n"]) -> bool:
+        """Take a point if it is a witness, moved as near as can be."""
+        problem, known = self.problem, self.incumbent
+        x = problem.tidied(x)
+        if not problem.reached(x):
+            return False
+        known.improve(x, float(problem.distance(x)))
+        x = self._walked(x)
+        known.improve(x, float(problem.distance(x)))
+        if self.polishes:
+            self.take(x)
+        return True
+
+    def _walked(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """The last point on the way to the centre that is found to be a witness."""
+        problem = self.problem
+        near, far = 1.0, 0.0  # parts of the way that are left
+        for _ in range(WALKING):
+            middle = (near + far) / 2
+            point = problem.tidied(problem.center + middle * (x - problem.center))
+            near, far = (middle, far) if problem.reached(point) else (near, middle)
+        return problem.tidied(problem.center + near * (x - problem.center))

@@ -1,0 +1,102 @@
+"""Verification of networks with sigmoids and signs, against what a grid of inputs shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from curved_networks import grid, random_curved
+from dualbound import Targeted, nearest
+from dualbound.criterion import Case, OutputSet, Polyhedron, Property
+from dualbound.errors import InvalidInput, InvalidModel
+from dualbound.limits import Limits
+from dualbound.network import Network, Relu, Sigmoid, Sign, pattern_at
+from dualbound.network.graph import Affine, Input, Node
+from dualbound.queries.verify import Outcome, robustness, verify
+from dualbound.search import Columns
+from dualbound.search.bab import Bab
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("branching", ["phases", "inputs"])
+@pytest.mark.parametrize("part", [0.9, 1.01, 1.3])
+def test_verify_is_right(seed: int, branching: str, part: float) -> None:
+    network, box = random_curved(seed)
+    seen = network(grid(box))[:, 0]
+    side = float(seen.min() + part * (seen.max() - seen.min()))
+    asked = Property((Case(box, OutputSet([Polyhedron(np.eye(1), np.array([side]))])),), 2, 1)
+    answer = verify(network, asked, engine=Bab(branching=branching), limits=Limits(seconds=1))
+    if answer.outcome is Outcome.HOLDS:
+        assert seen.max() < side
+    if answer.outcome is Outcome.VIOLATED:
+        assert answer.witness is not None
+        assert network(answer.witness.x)[0] >= side
+    assert answer.outcome is Outcome.HOLDS or answer.bound >= seen.max() - side
+    if any(isinstance(op, Sign) for op in network.activations.values()):
+        return  # it may be constant, or jump
+    if part == 0.9:
+        assert answer.outcome is Outcome.VIOLATED
+    if part == 1.3 and branching == "inputs":
+        assert answer.outcome is Outcome.HOLDS
+
+
+def wide(op: Sigmoid | Sign, n: int = 30) -> Network:
+    """Many inputs, two layers of the activation, two outputs."""
+    rng = np.random.default_rng(5)
+    nodes = [Node("x", Input(), (), n)]
+    for k, size in enumerate((12, 10)):
+        weight = rng.normal(size=(size, nodes[-1].size)) * 6 / np.sqrt(nodes[-1].size)
+        nodes.append(Node(f"a{k}", Affine(weight, np.zeros(size)), (nodes[-1].name,), size))
+        nodes.append(Node(f"h{k}", op, (f"a{k}",), size))
+    weight = rng.normal(size=(2, 10))
+    nodes.append(Node("out", Affine(weight, np.zeros(2)), (nodes[-1].name,), 2))
+    return Network(tuple(nodes), (n,), "out")
+
+
+@pytest.mark.parametrize(
+    ("eps", "outcome"),
+    [(0.1, Outcome.HOLDS), (0.22, Outcome.HOLDS), (0.26, Outcome.HOLDS), (0.42, Outcome.VIOLATED)],
+)
+def test_cutting_proves_what_bounds_alone_do_not(eps: float, outcome: Outcome) -> None:
+    network = wide(Sigmoid())
+    x = np.random.default_rng(1).uniform(0.3, 0.7, 30)
+    answer = verify(network, robustness(network, x, eps))
+    assert answer.outcome is outcome
+    assert (answer.nodes > 0) == (eps in (0.22, 0.26))
+    if outcome is Outcome.HOLDS:
+        moves = np.random.default_rng(2).choice([-eps, eps], (500, 30))
+        assert np.all(network(np.clip(x + moves, 0, 1)).argmax(1) == network(x).argmax())
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_nearest_by_balls(norm: str) -> None:
+    network = wide(Sigmoid())
+    x = np.random.default_rng(1).uniform(0.3, 0.7, 30)
+    target = 1 - int(network(x).argmax())
+    answer = nearest(network, x, Targeted(target), norm=norm, limits=Limits(seconds=4))
+    assert answer.stats.engine == "bab"
+    assert answer.witness is not None
+    assert answer.value is not None
+    assert network(answer.witness.x.reshape(-1)).argmax() == target
+    assert 0.3 * answer.value <= answer.bound <= answer.value
+    if norm == "linf":
+        assert 0.26 <= answer.value <= 0.43
+
+
+def test_engines_that_need_phases_refuse_it() -> None:
+    network = wide(Sigmoid())
+    with pytest.raises(InvalidInput, match="columns knows plain chains"):
+        nearest(network, np.full(30, 0.5), Targeted(0), engine=Columns())
+    with pytest.raises(InvalidModel, match=r"'h0' is a Sigmoid.*rectifiers only"):
+        pattern_at(network, np.full(30, 0.5))
+
+
+def test_a_network_says_what_it_is_made_of() -> None:
+    assert repr(wide(Sign())) == "Network(30-12-10-2, 22 Sign)"
+    assert not wide(Sign()).is_piecewise_linear
+    mixed = Network(
+        (Node("x", Input(), (), 2), Node("h", Relu(), ("x",), 2), Node("s", Sigmoid(), ("h",), 2)),
+        (2,),
+        "s",
+    )
+    assert repr(mixed) == "Network(2-2-2-2, 2 ReLU, 2 Sigmoid)"
