@@ -10,15 +10,15 @@ from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.milp import Milp
 
-MANY = 500
-"""Networks with more rectified neurons are too large for programs."""
+FEW = 128
+"""Networks with more rectified neurons are too large for searches that look at single neurons."""
 
 
 def automatic(problem: NearestProblem) -> Engine:
-    """`Columns` where it knows the network; else `Bab` for large or curved ones, or `Milp`."""
+    """`Columns` for small plain chains, `Bab` for what is large or curved, and else `Milp`."""
     network = problem.network
     alternative = problem.criterion.alternatives(network.output_size)[0]
-    if Columns.can(replace(problem, criterion=alternative)):
-        return Columns()
-    many = sum(relu.size for relu in network.relus) > MANY
-    return Bab() if Bab.can(problem) and (many or not network.is_piecewise_linear) else Milp()
+    large = sum(relu.size for relu in network.relus) > FEW or not network.is_piecewise_linear
+    if Bab.can(problem) and large:
+        return Bab()
+    return Columns() if Columns.can(replace(problem, criterion=alternative)) else Milp()

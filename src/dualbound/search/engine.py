@@ -31,10 +31,12 @@ class Engine(ABC):
         name: as on the command line.
         finest: the smallest relative gap that it searches for: what is nearer than a witness by
             less than this is a matter of rounding, or of a solver's tolerance.
+        takes_unions: whether it is handed all alternatives of a criterion at once.
         attack: how the first witness is found; None starts without one.
     """
 
     name: ClassVar[str]
+    takes_unions: ClassVar[bool] = False
     finest: ClassVar[float] = 1e-9  # witnesses are polished to this, see `attacks.polish`
     attack: Linearised | None
 
@@ -141,7 +143,8 @@ class NearestRun:
         known, problem = self.incumbent, self.problem
         x = problem.box.project(x[None])[0]
         clock = Clock(Limits(GRACE)) if known.clock.expired else known.clock
-        found = (self.attack or Linearised()).descend(problem, x, self.solver, clock)
+        attack = self.attack or Linearised()
+        found = attack.descend(problem.narrowed(x), x, self.solver, clock)
         better = found is not None and known.improve(found.x, found.distance)
         x = problem.tidied(x)
         distance = float(problem.distance(x))

@@ -55,6 +55,12 @@ def search_all(
         unstable = engine.search(part.problem, incumbent, gap)
         part.bound = incumbent.bound
         return unstable
+    if engine.takes_unions:
+        incumbent.prove(min(part.bound for part in parts))
+        unstable = engine.search(problem, incumbent, gap)
+        for part in parts:
+            part.bound = max(part.bound, incumbent.bound)
+        return unstable
     run = _Several(engine, problem, incumbent, gap, parts)
     run.search()
     incumbent.enter("done")

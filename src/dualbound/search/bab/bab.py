@@ -43,8 +43,9 @@ LEAVES = (1, 16, 64, 256)
 FIRST_NODES = 1500
 """Of the first tree over phases, at least; see `_Run._most`."""
 
-SMALL = 2**22
-"""Witnesses are polished in networks whose input has at most so many derivatives in all nodes."""
+ATTACKED, POLISHED = 2**18, 2**22
+"""Witnesses are looked for by linear programs, and moved to the nearest point of their pattern, in
+networks with at most so many derivatives of all values by the inputs."""
 
 BY_COLUMNS = 1 / 32
 """Nodes of the other engine's tree, for each of ours."""
@@ -78,6 +79,7 @@ class Bab(Engine):
     attack: Linearised | None = field(default_factory=Linearised)
 
     name: ClassVar[str] = "bab"
+    takes_unions: ClassVar[bool] = True
 
     def without_attack(self) -> Bab:
         """See `Engine.without_attack`."""
@@ -110,9 +112,9 @@ class Bab(Engine):
             self.decide(problem.network, region, [problem.criterion], decision)
 
         network = problem.network
-        small = network.input_size * sum(node.size for node in network.nodes) <= SMALL
-        polishes = network.is_piecewise_linear and small
-        attack = self.attack if polishes else None
+        derivatives = network.input_size * sum(node.size for node in network.nodes)
+        polishes = network.is_piecewise_linear and derivatives <= POLISHED
+        attack = self.attack if polishes and derivatives <= ATTACKED else None
         run = Balls(problem, incumbent, gap, self.backend(), attack, decide, polishes)
         incumbent.prove(problem.least)
         if attack is not None:

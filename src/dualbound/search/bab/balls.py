@@ -8,11 +8,12 @@ it is tried for longer later. So there is a proved bound at any moment, however 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.attacks import pgd
 from dualbound.region import Box, LInf, Region
 from dualbound.search.bab.decision import Decision
 from dualbound.search.engine import NearestRun
@@ -25,6 +26,12 @@ FIRST_RADIUS = 1 / 64
 
 CLOSE = 1.05
 """Where bound and given-up radius are within this factor, radii are tried for longer."""
+
+CLOSING = 12
+"""Balls in which witnesses are looked for, one after another."""
+
+RESTARTS = 10
+"""Points that gradient ascent starts from, at first; more where radii are tried for longer."""
 
 WALKING = 40
 """Halvings of the way from a witness to the centre."""
@@ -43,12 +50,14 @@ class Balls(NearestRun):
 
     decide: Decide
     polishes: bool
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     unstable: int | None = None
 
     def search(self) -> None:
         """Until the gap is closed, or the clock says so."""
         known, seconds = self.incumbent, FIRST
         given_up = np.inf
+        self._close_in(restarts=RESTARTS)
         while not (self.finished or known.clock.expired):
             radius = self._next(given_up)
             outcome = self._look_within(radius, seconds)
@@ -58,6 +67,40 @@ class Balls(NearestRun):
                 outcome is None and given_up <= self.furthest * FIRST_RADIUS**2
             ):
                 given_up, seconds = np.inf, 4 * seconds
+                self._close_in(restarts=int(RESTARTS * seconds / FIRST))
+
+    def _close_in(self, *, restarts: int) -> None:
+        """Nearer witnesses by gradient ascent in smaller and smaller balls; nothing is proved."""
+        import torch  # takes seconds to load
+
+        problem, known = self.problem, self.incumbent
+        known.enter("attack")
+        least = max(known.bound, self.furthest * FIRST_RADIUS**2)
+        for step in range(CLOSING):
+            if known.clock.expired or self.finished or self.radius <= CLOSE * least:
+                break
+            first = step == 0 and known.x is None
+            radius = self.radius if first else float(np.sqrt(least * self.radius))
+            region = self.ball(radius)
+            starts = region.sample(self.rng, restarts)
+            if known.x is not None:
+                starts = np.vstack([known.x, starts])
+            points = pgd(
+                problem.network,
+                region,
+                problem.criterion,
+                region.project(starts),
+                steps=50,
+                dtype=None if self.polishes else torch.float32,
+                clock=known.clock,
+            )
+            slack = problem.criterion.slack(problem.network(points))
+            best = points[np.argsort(-slack)[:3]]
+            reached = [self._improved(x) for x in best[np.sort(-slack)[:3] <= 0]]
+            if not any(reached):
+                least = radius
+        if known.x is not None and self.polishes:
+            self.take(known.x)
 
     def _next(self, given_up: float) -> float:
         """The radius to look at: between the bound and what is known to be too large."""
@@ -95,6 +138,13 @@ class Balls(NearestRun):
 
     def _accept(self, x: Float[np.ndarray, " n"]) -> bool:
         """Take a point if it is a witness, moved as near as can be."""
+        found = self._improved(x)
+        if found and self.polishes and self.incumbent.x is not None:
+            self.take(self.incumbent.x)
+        return found
+
+    def _improved(self, x: Float[np.ndarray, " n"]) -> bool:
+        """Take a point if it is a witness, and the last one on its way to the centre that is."""
         problem, known = self.problem, self.incumbent
         x = problem.tidied(x)
         if not problem.reached(x):
@@ -102,8 +152,6 @@ class Balls(NearestRun):
         known.improve(x, float(problem.distance(x)))
         x = self._walked(x)
         known.improve(x, float(problem.distance(x)))
-        if self.polishes:
-            self.take(x)
         return True
 
     def _walked(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
