@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from brute_force import Case, random_case
-from dualbound import Answer, Box, Columns, Milp, Network, Status, Targeted, nearest
+from dualbound import Answer, Bab, Box, Columns, Milp, Network, Status, Targeted, nearest
 from dualbound.search import Engine
 
 VALUE, PROOF = 1e-6, 1e-7
@@ -104,8 +104,9 @@ def test_the_default_engine_finds_the_nearest(seed: int) -> None:
         Milp(formulation="fischetti-jo", attack=None),
         Milp(solver="scip", attack=None),
         Milp(strategy="direct", formulation="fischetti-jo", bounds="interval", attack=None),
+        Bab(),
     ],
-    ids=["milp", "columns", "columns-threads", "direct", "fischetti-jo", "scip", "papers"],
+    ids=["milp", "columns", "columns-threads", "direct", "fischetti-jo", "scip", "papers", "bab"],
 )
 def test_every_other_way_finds_the_nearest(seed: int, engine: Engine) -> None:
     if engine.backend().name == "scip":

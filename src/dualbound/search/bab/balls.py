@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.attacks import pgd
+from dualbound.limits import Clock
 from dualbound.region import Box, LInf, Region
 from dualbound.search.bab.decision import Decision
 from dualbound.search.engine import NearestRun
@@ -32,6 +33,14 @@ CLOSING = 12
 
 RESTARTS = 10
 """Points that gradient ascent starts from, at first; more where radii are tried for longer."""
+
+FINEST = 1 + 1e-4
+"""The search ends where a ball that cannot be decided is within this factor of the bound."""
+
+LEFT_OPEN = (
+    "what is left open could neither be excluded nor turned into a nearer witness: there the "
+    "criterion is reached or missed by about as much as rounding, or the lines of a curve"
+)
 
 WALKING = 40
 """Halvings of the way from a witness to the centre."""
@@ -54,20 +63,28 @@ class Balls(NearestRun):
     unstable: int | None = None
 
     def search(self) -> None:
-        """Until the gap is closed, or the clock says so."""
+        """Until the gap is closed, or the clock says so, or nothing more can be decided."""
         known, seconds = self.incumbent, FIRST
-        given_up = np.inf
+        given_up = stuck = np.inf
         self._close_in(restarts=RESTARTS)
         while not (self.finished or known.clock.expired):
-            radius = self._next(given_up)
-            outcome = self._look_within(radius, seconds)
-            if outcome is None:
+            radius = self._next(min(given_up, stuck))
+            clock = known.clock.within(seconds)
+            if not self._look_within(radius, clock):
                 given_up = radius
-            if min(given_up, self.radius) <= CLOSE * known.bound or (
-                outcome is None and given_up <= self.furthest * FIRST_RADIUS**2
-            ):
+                if not clock.expired:
+                    stuck = radius
+            if stuck <= FINEST * max(known.bound, self._smallest):
+                known.note = LEFT_OPEN
+                break
+            if min(given_up, self.radius) <= CLOSE * max(known.bound, self._smallest):
                 given_up, seconds = np.inf, 4 * seconds
                 self._close_in(restarts=int(RESTARTS * seconds / FIRST))
+
+    @property
+    def _smallest(self) -> float:
+        """A radius below which none is tried, unless it is all that is left."""
+        return self.furthest * FIRST_RADIUS**2
 
     def _close_in(self, *, restarts: int) -> None:
         """Nearer witnesses by gradient ascent in smaller and smaller balls; nothing is proved."""
@@ -75,7 +92,7 @@ class Balls(NearestRun):
 
         problem, known = self.problem, self.incumbent
         known.enter("attack")
-        least = max(known.bound, self.furthest * FIRST_RADIUS**2)
+        least = max(known.bound, self._smallest)
         for step in range(CLOSING):
             if known.clock.expired or self.finished or self.radius <= CLOSE * least:
                 break
@@ -102,19 +119,19 @@ class Balls(NearestRun):
         if known.x is not None and self.polishes:
             self.take(known.x)
 
-    def _next(self, given_up: float) -> float:
+    def _next(self, too_large: float) -> float:
         """The radius to look at: between the bound and what is known to be too large."""
-        high = min(given_up, self.radius)
-        low = self.incumbent.bound
-        if self.incumbent.x is None and given_up == np.inf and low > 0:
-            return min(4 * low, self.furthest)
-        if given_up == np.inf and high <= CLOSE * low:
-            return high  # nothing is left but the whole proof
-        low = max(low, self.furthest * FIRST_RADIUS**2)
+        high, low = min(too_large, self.radius), self.incumbent.bound
+        if too_large == np.inf:
+            if self.incumbent.x is None and low > 0:
+                return min(4 * low, self.furthest)
+            if high <= CLOSE * low:
+                return high  # nothing is left but the whole proof
+        low = max(low, self._smallest)
         return float(np.sqrt(low * high)) if low < high else high
 
-    def _look_within(self, radius: float, seconds: float) -> bool | None:
-        """Whether a ball is empty; None where it was given up, and no witness was found either."""
+    def _look_within(self, radius: float, clock: Clock) -> bool:
+        """Whether a ball is proved empty, or a nearer witness was found in it."""
         known = self.incumbent
         region = self.ball(radius)
         if isinstance(self.problem.norm, LInf):
@@ -122,7 +139,7 @@ class Balls(NearestRun):
         before = known.value
         decision = Decision(
             self._accept,
-            known.clock.within(seconds),
+            clock,
             lambda now: known.report(extra_nodes=now.nodes),
         )
         known.enter("search")
@@ -133,8 +150,7 @@ class Balls(NearestRun):
             self.unstable = decision.unstable
         if decision.bound < 0:
             self.excluded(radius)
-            return True
-        return False if known.value < before else None
+        return decision.bound < 0 or known.value < before
 
     def _accept(self, x: Float[np.ndarray, " n"]) -> bool:
         """Take a point if it is a witness, moved as near as can be."""
