@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -89,22 +90,28 @@ def nearest(
         network, x, criterion,
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
-    engine = engine or automatic(problem)
+    asked, engine = engine, engine or automatic(problem)
     engine.check(problem)
-    second = None if then is None else second_norm(then, problem, engine)
+    second = None if then is None else second_norm(then, problem)
+    of_second = engine
+    if second is not None:
+        of_second = asked or automatic(replace(problem, norm=second))
+        of_second.check(replace(problem, norm=second))
 
     def tell(phase: str) -> None:
         if on_progress is not None:
             on_progress(Progress(phase, None, 0.0, None, 0, 0.0))
 
     engine.prepare(tell)
+    if of_second is not engine:
+        of_second.prepare(tell)
     with Clock(limits).catching_ctrl_c() as clock:
         incumbent = Incumbent(clock, on_progress)
         unstable = search_all(engine, problem, incumbent, gap)
         answer = answered(problem, engine, incumbent, gap, unstable)
         if second is not None:
             again = Incumbent(clock.within(math.inf), relayed(on_progress, second))
-            answer = refined(problem, answer, second, engine, again, gap)
+            answer = refined(problem, answer, second, of_second, again, gap)
     return answer
 
 

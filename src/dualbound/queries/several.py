@@ -107,7 +107,9 @@ def nearest_several(
         network, x, criterion,
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
-    engine = engine or automatic(problem)
+    if engine is None:
+        by_pattern = distinct == "pattern" and Columns.can(parts_of(problem)[0].problem)
+        engine = Columns() if by_pattern else automatic(problem)
     engine.check(problem)
     check(problem, count, distinct, engine)
 

@@ -29,16 +29,16 @@ LEVEL = 1e-9
 are multiples of a step, and what differs is rounding."""
 
 
-def second_norm(then: str | Norm, problem: NearestProblem, engine: Engine) -> Norm:
+def second_norm(then: str | Norm, problem: NearestProblem) -> Norm:
     """The norm of the second question, with the weights of the first where it is a name.
 
     Raises:
         InvalidInput: an unknown norm, or one that cannot follow the first.
 
-    >>> from dualbound import Box, Columns, Network, Targeted
+    >>> from dualbound import Box, Network, Targeted
     >>> net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
     >>> asked = NearestProblem(net, np.zeros(2), Targeted(1), LInf(), Box(0, 1).sized(2))
-    >>> print(second_norm("l1", asked, Columns()))
+    >>> print(second_norm("l1", asked))
     L1
     """
     first = problem.norm
@@ -53,7 +53,6 @@ def second_norm(then: str | Norm, problem: NearestProblem, engine: Engine) -> No
         raise InvalidInput(
             "The second norm is L∞, as the first is: name l1, l2 or l0, or leave it out."
         )
-    engine.check(replace(problem, norm=second))
     return second
 
 
@@ -92,11 +91,12 @@ def refined(
     incumbent.improve(start, float(second.distance(start)))
     unstable = None
     if not incumbent.clock.expired:
-        incumbent.enter("attack")
-        narrow = second.narrowed(start)
-        near = Linearised().descend(narrow, start, Highs(), incumbent.clock)
-        if near is not None and second.reached(near.x):
-            incumbent.improve(near.x, near.distance)
+        if problem.network.is_piecewise_linear:
+            incumbent.enter("attack")
+            narrow = second.narrowed(start)
+            near = Linearised().descend(narrow, start, Highs(), incumbent.clock)
+            if near is not None and second.reached(near.x):
+                incumbent.improve(near.x, near.distance)
         unstable = search_all(engine, second, incumbent, gap)
     then = answered(second, engine, incumbent, gap, unstable)
     if then.witness is None or then.status is Status.UNKNOWN:
