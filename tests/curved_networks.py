@@ -36,3 +36,19 @@ def grid(box: Box, count: int = 300) -> np.ndarray:
     """Points of a box of two inputs."""
     axes = (np.linspace(low, high, count) for low, high in zip(box.lower, box.upper, strict=True))
     return np.stack(np.meshgrid(*axes), -1).reshape(-1, 2)
+
+
+def asked_about(seed: int) -> tuple[Network, Box, np.ndarray] | None:
+    """A network whose second output of two wins in the middle of a box; None if none can be made."""
+    network, box = random_curved(seed, (4, 3))
+    seen, x = network(grid(box, 100))[:, 0], (box.lower + box.upper) / 2
+    here, last = network(x)[0], network["out"]
+    far = seen.max() if seen.max() - here > here - seen.min() else seen.min()
+    if abs(far - here) < 0.05:
+        return None
+    side, sign = here + 0.6 * (far - here), np.sign(far - here)
+    assert isinstance(last.op, Affine)
+    weight = np.vstack([sign * last.op.weight, 0 * last.op.weight])
+    bias = sign * np.array([last.op.bias[0], side])
+    out = Node("out", Affine(weight, bias), last.reads, 2)
+    return Network((*network.nodes[:-1], out), (2,), "out"), box, x

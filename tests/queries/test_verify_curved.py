@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curved_networks import grid, random_curved
-from dualbound import Targeted, nearest
+from curved_networks import asked_about, grid, random_curved
+from dualbound import Milp, Targeted, nearest
 from dualbound.criterion import Case, OutputSet, Polyhedron, Property
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.limits import Limits
@@ -81,6 +81,35 @@ def test_nearest_by_balls(norm: str) -> None:
     assert 0.3 * answer.value <= answer.bound <= answer.value
     if norm == "linf":
         assert 0.26 <= answer.value <= 0.43
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_engines_agree_with_a_grid(seed: int) -> None:
+    made = asked_about(seed)
+    if made is None:
+        pytest.skip("constant in the box")
+    network, box, x = made
+    points, margin = grid(box), 1e-3
+    outputs = network(points)
+    reached = points[outputs[:, 0] - outputs[:, 1] >= margin]
+    assert len(reached)
+    seen = np.abs(reached - x).max(1).min()
+    for engine in (Bab(), Milp(), Milp(strategy="direct")):
+        answer = nearest(
+            network,
+            x,
+            Targeted(0, margin=margin),
+            norm="linf",
+            region=box,
+            engine=engine,
+            limits=Limits(seconds=2),
+        )
+        assert answer.bound <= seen + 1e-6
+        if answer.value is not None:
+            assert answer.bound <= answer.value
+        if isinstance(engine, Bab):
+            assert answer.value is not None
+            assert answer.bound >= 0.3 * answer.value
 
 
 def test_engines_that_need_phases_refuse_it() -> None:

@@ -63,8 +63,11 @@ class Linearised:
             clock: when to stop.
 
         Returns:
-            ``(n,)`` in the box, passing the replay; no proof of anything.
+            ``(n,)`` in the box, passing the replay; no proof of anything. None where nothing was
+            found, and on networks that are not piecewise linear: there are no pieces to walk on.
         """
+        if not problem.network.is_piecewise_linear:
+            return None
         if problem.is_integral:
             near = self(problem.continuous, solver, clock)
             found = None if near is None else self._follow(problem, near, solver, clock)

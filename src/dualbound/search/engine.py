@@ -143,9 +143,11 @@ class NearestRun:
         known, problem = self.incumbent, self.problem
         x = problem.box.project(x[None])[0]
         clock = Clock(Limits(GRACE)) if known.clock.expired else known.clock
-        attack = self.attack or Linearised()
-        found = attack.descend(problem.narrowed(x), x, self.solver, clock)
-        better = found is not None and known.improve(found.x, found.distance)
+        better = False
+        if problem.network.is_piecewise_linear:
+            attack = self.attack or Linearised()
+            found = attack.descend(problem.narrowed(x), x, self.solver, clock)
+            better = found is not None and known.improve(found.x, found.distance)
         x = problem.tidied(x)
         distance = float(problem.distance(x))
         if distance < known.value and problem.reached(x):
