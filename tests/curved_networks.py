@@ -39,7 +39,7 @@ def grid(box: Box, count: int = 300) -> np.ndarray:
 
 
 def asked_about(seed: int) -> tuple[Network, Box, np.ndarray] | None:
-    """A network whose second output of two wins in the middle of a box; None if none can be made."""
+    """A network whose second output of two wins in the middle of a box, if one can be made."""
     network, box = random_curved(seed, (4, 3))
     seen, x = network(grid(box, 100))[:, 0], (box.lower + box.upper) / 2
     here, last = network(x)[0], network["out"]

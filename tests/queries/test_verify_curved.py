@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from curved_networks import asked_about, grid, random_curved
-from dualbound import Milp, Targeted, nearest
+from dualbound import (
+    Box,
+    Milp,
+    Neuron,
+    Status,
+    Targeted,
+    Untargeted,
+    activate,
+    bounds,
+    nearest,
+    perfect,
+)
 from dualbound.criterion import Case, OutputSet, Polyhedron, Property
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.limits import Limits
@@ -129,3 +140,79 @@ def test_a_network_says_what_it_is_made_of() -> None:
         "s",
     )
     assert repr(mixed) == "Network(2-2-2-2, 2 ReLU, 2 Sigmoid)"
+
+
+def test_perfect_and_activate_count_the_curve() -> None:
+    weight = np.array([[5.49e-07, -6.87e-07], [7.15e-07, -1.052e-06]])
+    nodes = (
+        Node("x", Input(), (), 2),
+        Node("a", Affine(weight, np.zeros(2)), ("x",), 2),
+        Node("h", Sign(), ("a",), 2),
+        Node("r", Relu(), ("h",), 2),
+    )
+    network, box = Network(nodes, (2,), "r"), Box([-1, -1], [1, 1])
+    assert network(np.array([-1.0, -0.795])).tolist() == [0, 1]
+    found = perfect(network, 1, box)
+    assert found.bound <= 1e-6  # the loss of that point is 0
+    square, box = random_curved(4, (2, 2))
+    best = activate(square, Neuron("logits", 0), box, limits=Limits(seconds=5))
+    assert best.bound >= square(grid(box)).max() - 1e-9
+
+
+def test_exact_bounds_of_a_curve_are_refused() -> None:
+    network, box = random_curved(0)
+    with pytest.raises(InvalidInput, match="plain chains of affine maps and rectifiers"):
+        bounds(network, box, method="exact")
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_balls_end_where_nothing_reaches_the_target(norm: str) -> None:
+    net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
+    answer = nearest(net, [0.7, 0.2], Targeted(1, margin=5.0), norm=norm, engine=Bab())
+    assert answer.status is Status.INFEASIBLE
+    answer = nearest(net, [0.7, 0.2], Targeted(1), norm=norm, engine=Bab(), mask=[False, False])
+    assert answer.status is Status.INFEASIBLE
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_balls_prove_of_the_smallest_distances(norm: str) -> None:
+    network = wide(Sigmoid())
+    x = np.random.default_rng(1).uniform(0.3, 0.7, 30)
+    outputs = network(x)
+    last = network["out"]
+    assert isinstance(last.op, Affine)
+    moved = last.op.bias - outputs + np.where(outputs == outputs.max(), 1e-5, 0.0)
+    tied = Network(
+        (*network.nodes[:-1], Node("out", Affine(last.op.maps, moved), last.reads, 2)), (30,), "out"
+    )
+    answer = nearest(
+        tied, x, Targeted(1 - int(tied(x).argmax()), margin=1e-6), norm=norm, engine=Bab(),
+        limits=Limits(seconds=5),
+    )  # fmt: skip
+    assert answer.value is not None
+    assert answer.value < 1e-3
+    assert answer.bound >= 0.5 * answer.value
+
+
+def test_unions_on_curved_networks() -> None:
+    network, box = random_curved(4)
+    last = network["out"]
+    assert isinstance(last.op, Affine)
+    weight = np.vstack([last.op.weight, -last.op.weight, 0.5 * last.op.weight])
+    three = Network(
+        (
+            *network.nodes[:-1],
+            Node("out", Affine(weight, np.array([0.0, 0.3, 0.1])), last.reads, 3),
+        ),
+        (2,),
+        "out",
+    )
+    x = (box.lower + box.upper) / 2
+    for engine in (Bab(), Milp()):
+        answer = nearest(
+            three, x, Untargeted(), norm="linf", region=box, engine=engine, limits=Limits(seconds=2)
+        )
+        points = grid(box)
+        other = three(points).argmax(1) != three(x).argmax()
+        seen = np.abs(points - x).max(1)[other].min() if other.any() else np.inf
+        assert answer.bound <= seen + 1e-9

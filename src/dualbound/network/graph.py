@@ -444,7 +444,8 @@ def require_piecewise_linear(network: Network) -> None:
 def _not_linear(name: str, op: Elementwise) -> InvalidModel:
     return InvalidModel(
         f"Node {name!r} is a {op.operator}; this question, or this engine, is for networks of "
-        "affine maps and rectifiers only. `verify` and `bounds` know the others too."
+        "affine maps and rectifiers only. `verify`, `bounds`, `nearest` in l1, l2 and linf know "
+        "others too."
     )
 
 

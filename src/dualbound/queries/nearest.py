@@ -62,7 +62,7 @@ def nearest(
             one found: ``"l1"``, ``"l2"`` or ``"l0"``, with the same weights. `Answer.then` has the
             figures, `Answer.witness` is that input.
         gap: relative gap between value and bound that counts as proved.
-        engine: how it is solved: `Columns` or `Milp`; chosen by the network when not given.
+        engine: how it is solved: `Columns`, `Bab` or `Milp`; chosen by the network when not given.
         limits: when to stop.
         on_progress: told of every better witness, better bound and new phase.
 

@@ -95,7 +95,7 @@ def verify(
     """Prove that a property holds, or find an input that violates it.
 
     Args:
-        network: of affine maps and rectifiers.
+        network: any.
         asked: what no input may do; see `robustness` and `read_vnnlib`.
         hints: inputs that are tried before anything is searched, such as the image itself.
         engine: how it is searched.

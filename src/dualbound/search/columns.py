@@ -77,7 +77,7 @@ class Columns(Engine):
         if chain is None:
             raise InvalidInput(
                 "The engine columns knows plain chains of affine maps and rectifiers only, and "
-                "this network is none; use the engine milp."
+                "this network is none; use the engine bab or milp."
             )
         from dualbound.search.shrinking_ball import ShrinkingBall  # brings numba along
 

@@ -101,8 +101,9 @@ class NearestRun:
     @property
     def finished(self) -> bool:
         """Whether the bound has reached that radius."""
-        unsearched = self.incumbent.x is None and self.radius == self.furthest  # maybe 0
-        return self.radius <= self.incumbent.bound and not unsearched
+        known = self.incumbent
+        unsearched = known.x is None and self.radius == self.furthest  # which may be 0
+        return self.radius <= known.bound and (not unsearched or known.bound == np.inf)
 
     def start(self, *, lightly: bool = False) -> None:
         """What comes first, whatever follows: a bound by CROWN, and a witness by attack.

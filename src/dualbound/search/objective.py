@@ -80,9 +80,10 @@ class Objective:
 
     @property
     def on_chain(self) -> bool:
-        """Whether every node of the network reads the one before it."""
+        """Whether every node reads the one before it, and all activations are rectifiers."""
         nodes = self.network.nodes
-        return all(b.reads == (a.name,) for a, b in pairwise(nodes))
+        chained = all(b.reads == (a.name,) for a, b in pairwise(nodes))
+        return chained and self.network.is_piecewise_linear
 
     def rounding(self, bounds: Bounds) -> float:
         """By how much float64 sums of its terms can err, given bounds of all nodes."""

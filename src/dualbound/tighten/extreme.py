@@ -91,7 +91,7 @@ def extreme(
     """
     from dualbound.phases.tree import PhaseTree
 
-    if not network.relus:
+    if not network.activations:
         return _linear(network, region, bounds, direction)
     reference = reference_of(region)
     chain = chain_of(network, region, reference, direction[None], np.zeros(1))

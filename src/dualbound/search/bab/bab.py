@@ -116,7 +116,7 @@ class Bab(Engine):
         """Find an input of the region whose outputs are in one of the sets, or prove that none is.
 
         Args:
-            network: of affine maps and rectifiers.
+            network: any.
             region: of its inputs.
             criteria: polyhedra, or unions of some.
             decision: takes what is found and proved.

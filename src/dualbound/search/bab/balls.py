@@ -84,7 +84,7 @@ class Balls(NearestRun):
     @property
     def _smallest(self) -> float:
         """A radius below which none is tried, unless it is all that is left."""
-        return self.furthest * FIRST_RADIUS**2
+        return self.radius * FIRST_RADIUS**2
 
     def _close_in(self, *, restarts: int) -> None:
         """Nearer witnesses by gradient ascent in smaller and smaller balls; nothing is proved."""
