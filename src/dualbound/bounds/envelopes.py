@@ -51,7 +51,7 @@ def envelope(
 
     >>> lines = envelope(Sigmoid(), np.array([-2.0]), np.array([3.0]))
     >>> lines.high_slope.round(3), lines.high.round(3)
-    (array([0.184]), array([0.559]))
+    (array([0.204]), array([0.527]))
     """
     match op:
         case Relu():
@@ -166,7 +166,7 @@ def pieces(
 
     >>> [f"{a:.2f} to {b:.2f}: {high - low:.3f}" for a, b, _, low, high in
     ...     pieces(Sigmoid(), -2.0, 2.0, 0.02)]
-    ['-2.00 to -0.99: 0.012', '-0.99 to 0.00: 0.009', '0.00 to 0.99: 0.009', '0.99 to 2.00: 0.012']
+    ['-2.00 to -1.14: 0.009', '-1.14 to 0.00: 0.010', '0.00 to 1.14: 0.010', '1.14 to 2.00: 0.009']
     """
     if isinstance(op, Sign):
         ends = [(lower, min(upper, 0.0))] * (lower < 0)

@@ -143,6 +143,8 @@ class NearestRun:
         """Polish a point and walk down from it; whether the incumbent got better."""
         known, problem = self.incumbent, self.problem
         x = problem.box.project(x[None])[0]
+        if not np.isfinite(x).all():
+            return False
         clock = Clock(Limits(GRACE)) if known.clock.expired else known.clock
         better = False
         if problem.network.is_piecewise_linear:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.bounds.batched import Spans
 from dualbound.limits import Clock, core_count
 from dualbound.network.graph import Network
 from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Box, L1Ball, L2Ball, Region
 from dualbound.search.bab.question import Question
+
+if TYPE_CHECKING:
+    from dualbound.bounds.batched import Spans
 
 MOST_NEURONS = 128
 """Of networks whose polyhedra are also looked at in this way."""
