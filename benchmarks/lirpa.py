@@ -226,26 +226,27 @@ class Ours:
     def __init__(self, network: Network, dtype: torch.dtype, *, charged: bool = True) -> None:
         self.propagator = Propagator(network, dtype=dtype)
         if not charged:
-            self.propagator.unit = 0.0
+            self.propagator.charged = 0.0
         self.fast = Propagator(network, dtype=torch.float32)
         self.dtype = dtype
         self.output = network.output
 
-    def settled(self, boxes: Boxes) -> Rooms:
-        """The boxes, with rounding measured over them."""
-        rooms = boxes.to(self.dtype)
-        self.propagator.settle(self.propagator.interval(rooms))
+    def spans(self, rooms: Rooms, *, output: bool = True) -> dict[str, Span]:
+        """Bounds of all nodes, with rounding measured anew."""
+        self.propagator.unsettle()
+        found = self.propagator.crown(rooms, output=output)
         self.fast.settle_as(self.propagator)
-        return rooms
+        return found
 
     def crown(self, boxes: Boxes) -> Span:
         """Bounds of the outputs."""
-        return self.propagator.crown(self.settled(boxes))[self.output]
+        self.propagator.unsettle()
+        return self.propagator.crown(boxes.to(self.dtype))[self.output]
 
     def rows(self, boxes: Boxes, rows: Tensor, *, plain: bool = False) -> Tensor:
         """Lower bounds of rows of the outputs; *plain*: by backward passes alone."""
-        p, rooms = self.propagator, self.settled(boxes)
-        spans = self.plain(rooms) if plain else p.crown(rooms, output=False)
+        p, rooms = self.propagator, boxes.to(self.dtype)
+        spans = self.plain(rooms) if plain else self.spans(rooms, output=False)
         return p.backward(self.output, rows.to(self.dtype), rooms, self.lines(spans)).bound
 
     def plain(self, rooms: Rooms) -> dict[str, Span]:
@@ -254,6 +255,7 @@ class Ours:
         As auto_LiRPA does: of all neurons of a layer where more than nine in ten are open.
         """
         p = self.propagator
+        p.settle(p.interval(rooms))
         spans: dict[str, Span] = {}
         for node in p.network.nodes:
             match node.op:
@@ -284,14 +286,14 @@ class Ours:
 
     def last(self, boxes: Boxes, rows: Tensor) -> Tensor:
         """Lower bounds of rows, their slopes ascended."""
-        p, rooms = self.propagator, self.settled(boxes)
-        lines = self.lines(p.crown(rooms, output=False))
+        p, rooms = self.propagator, boxes.to(self.dtype)
+        lines = self.lines(self.spans(rooms, output=False))
         return ascended(p, self.output, rows, rooms, lines, STEPS, fast=self.fast)
 
     def every_layer(self, boxes: Boxes, rows: Tensor) -> Tensor:
         """Lower bounds of rows, all neurons' slopes ascended; one box."""
-        p, rooms = self.propagator, self.settled(boxes)
-        known = p.crown(rooms, output=False)
+        p, rooms = self.propagator, boxes.to(self.dtype)
+        known = self.spans(rooms, output=False)
         [before] = p.network.nodes[-1].reads
         fast = self.fast.up_to(before)
         spans = alpha_crown(p.up_to(before), rooms, known=known, steps=STEPS, fast=fast)

@@ -66,3 +66,22 @@ def test_the_upper_line_lies_above_both_ends(scale: float) -> None:
     low, high = (torch.tensor([[end]], dtype=torch.float64) for end in (-scale, scale))
     line = Lines.of((low, high))
     assert float(line.slope * high + line.intercept) >= scale * (1 - 1e-15)
+
+
+def test_the_furthest_point_of_a_ball_is_not_taken_for_the_furthest() -> None:
+    """It is found to 1e-12 only; the exact maximum, by 50 digits, is above the side."""
+    rng = np.random.default_rng(1230)
+    n = int(rng.integers(2, 12))
+    center = rng.normal(size=n) * rng.choice([0, 1, 100])
+    lower = center - rng.uniform(0, 1, n) * (rng.random(n) < 0.8)
+    upper = center + rng.uniform(0, 1, n) * (rng.random(n) < 0.8)
+    weights = rng.uniform(0.1, 10, n) ** rng.choice([0, 1, 3])
+    radius = float(rng.uniform(0.01, 2))
+    c = rng.normal(size=n) * 10.0 ** rng.integers(-4, 5, n)
+    ball = L2Ball(center, radius, Box(lower, upper), weights)
+    side, exact = 7.626152402575407, 7.6261524025757707
+    network = Network.dense([c[None]], [[0.0]])
+    asked = Property((Case(ball, OutputSet([Polyhedron(np.eye(1), np.array([side]))])),), n, 1)
+    answer = verify(network, asked)
+    assert answer.outcome is not Outcome.HOLDS
+    assert answer.bound >= exact - side

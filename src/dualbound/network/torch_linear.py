@@ -32,6 +32,16 @@ class TorchMap(nn.Module, ABC):
     def magnitude(self) -> TorchMap:
         """The map whose entries are the magnitudes of these."""
 
+    @property
+    @abstractmethod
+    def terms(self) -> tuple[int, int]:
+        """How many products one of its values, and one number that is pulled back, add up at most.
+
+        >>> import numpy as np
+        >>> torch_map(Dense(np.ones((3, 5))), torch.float32).terms
+        (5, 3)
+        """
+
 
 def torch_map(
     one: LinearMap, dtype: torch.dtype, device: torch.device | str | None = None
@@ -89,6 +99,12 @@ class TorchDense(TorchMap):
         """See `TorchMap.magnitude`."""
         return TorchDense(self.weight.abs())
 
+    @property
+    def terms(self) -> tuple[int, int]:
+        """A row, and a column."""
+        rows, columns = self.weight.shape
+        return columns, rows
+
 
 def _transposed(matrix: Tensor) -> Tensor:
     """The transpose of a sparse matrix, in the same format."""
@@ -120,6 +136,13 @@ class TorchSparse(TorchMap):
         weight = self.weight
         entries = (weight.crow_indices(), weight.col_indices(), weight.values().abs())
         return TorchSparse(_csr(*entries, weight.shape))
+
+    @property
+    def terms(self) -> tuple[int, int]:
+        """The fullest row, and the fullest column."""
+        starts = (self.weight.crow_indices(), self.transposed.crow_indices())
+        row, column = (int(start.diff().max()) for start in starts)
+        return row, column
 
     @staticmethod
     def _times(matrix: Tensor, v: Tensor) -> Tensor:
@@ -179,3 +202,12 @@ class TorchConvolution(TorchMap):
     def magnitude(self) -> TorchMap:
         """See `TorchMap.magnitude`."""
         return TorchConvolution(self.one, self.kernel.abs())
+
+    @property
+    def terms(self) -> tuple[int, int]:
+        """A window of a group's channels; and of its filters, as far as a place is in windows."""
+        one = self.one
+        window = one.kernel.shape[2:]
+        apart = [s // math.gcd(s, d) for s, d in zip(one.strides, one.dilations, strict=True)]
+        places = math.prod(-(-w // a) for w, a in zip(window, apart, strict=True))
+        return math.prod(window) * one.kernel.shape[1], places * (one.filters // one.groups)

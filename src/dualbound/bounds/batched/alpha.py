@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dualbound.bounds.batched.lines import Lines
-from dualbound.bounds.batched.propagator import Propagator, passed_on
+from dualbound.bounds.batched.propagator import Propagator, believed, passed_on
 from dualbound.bounds.batched.rooms import Rooms, Span
 from dualbound.limits import Clock
 from dualbound.network.elementwise import Elementwise
@@ -99,8 +99,13 @@ def ascended(
     rate: float = 0.3,
     decay: float = 0.9,
 ) -> Float[Tensor, "b k"]:
-    """Lower bounds of ``rows · value of a node``, each with the best slopes found for it."""
+    """Lower bounds of ``rows · value of a node``, each with the best slopes found for it.
+
+    The best are those of the largest value where the fast one looks for them, whose worst rounding
+    would hide what slopes gain, and a last pass proves; else those of the largest bound.
+    """
     p = fast or propagator
+    proves = p is propagator
     quick_rows, quick_rooms = rows.to(p.dtype), rooms.to(p.dtype)
     quick_lines = {name: line.to(p.dtype) for name, line in lines.items()}
     if not any(bool(line.free.any()) for line in lines.values()):
@@ -113,8 +118,9 @@ def ascended(
         passed = p.backward(
             start, quick_rows, quick_rooms, quick_lines, slopes=slopes, keep=step < steps
         )
-        better = passed.bound > best
-        best = torch.where(better, passed.bound, best)
+        reached = passed.bound if proves else believed(passed.value)
+        better = reached > best
+        best = torch.where(better, reached, best)
         for name, slope in slopes.items():
             known = best_slopes.get(name, quick_lines[name].alpha[:, None])
             best_slopes[name] = torch.where(better[..., None], slope, known)
@@ -131,10 +137,10 @@ def ascended(
             rise = torch.where(open_, here.clamp(min=0) * values[name], 0.0)
             move = rate * decay**step * ascent[name].direction(rise)
             slopes[name] = torch.where(open_, (slopes[name] + move).clamp(0, 1), slopes[name])
-    if p is propagator:
+    if proves:
         return best
-    believed = {name: slope.to(propagator.dtype) for name, slope in best_slopes.items()}
-    return propagator.backward(start, rows, rooms, lines, slopes=believed).bound
+    exact = {name: slope.to(propagator.dtype) for name, slope in best_slopes.items()}
+    return propagator.backward(start, rows, rooms, lines, slopes=exact).bound
 
 
 class Ascent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -49,8 +50,9 @@ class Lines:
         unstable = (low < 0) & (high > 0)
         active = (low >= 0).to(low.dtype)
         half = torch.where(unstable, high / 2 - low / 2, 1.0)  # the whole width may overflow
-        slope = torch.where(unstable, (high / 2) / half, active)
-        # Rounded upwards, the line lies above both ends.
+        least = 4 * torch.finfo(low.dtype).tiny  # below it, numbers lose their digits
+        slope = torch.where(unstable, ((high / 2) / half).clamp(min=least), active)
+        # Above both ends but for 4 u (slope |v| + intercept); `Propagator` charges more for each.
         intercept = torch.where(unstable, -slope * low, 0.0)
         alpha = torch.where(unstable, (high > -low).to(low.dtype), active)
         return cls(low, high, unstable, slope, intercept, alpha)
@@ -78,6 +80,11 @@ class Lines:
     def free(self) -> Tensor:
         """Which neurons have a lower line of any slope in [0, 1]."""
         return self.unstable if self.floor is None else torch.zeros_like(self.unstable)
+
+    @cached_property
+    def most_open(self) -> int:
+        """How many upper lines of one set have an intercept, at most."""
+        return int((self.intercept != 0).sum(1).amax())
 
     def __getitem__(self, chosen: Tensor) -> Lines:
         """The lines of some sets; those that hold for all sets stay as they are."""

@@ -19,12 +19,30 @@ Spans = Mapping[str, Span]
 """By name of a node."""
 
 
+def products(c: Float[Tensor, "#b k m"], v: Float[Tensor, "#b m"]) -> Float[Tensor, "#b k"]:
+    """``c·v`` for every row of every set; either may be the same for all sets.
+
+    >>> products(torch.ones(1, 1, 2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[3.],
+            [7.]])
+    """
+    if len(v) == 1:
+        return c @ v[0]
+    if len(c) == 1:
+        return v @ c[0].T
+    return torch.bmm(v[:, None], c.mT)[:, 0]  # the other way round, torch is ten times slower
+
+
 class Rooms(ABC):
     """Sets of inputs, as many as there are in a batch, or one for all."""
 
     @abstractmethod
-    def minimiser(self, c: Float[Tensor, "b k n"]) -> Float[Tensor, "b k n"]:
+    def minimiser(self, c: Float[Tensor, "#b k n"]) -> Float[Tensor, "#b k n"]:
         """For every row of every set, a point of the set that makes ``c·x`` smallest."""
+
+    @abstractmethod
+    def minimum(self, c: Float[Tensor, "#b k n"]) -> Float[Tensor, "#b k"]:
+        """What ``c·x`` is at least, up to rounding."""
 
     @abstractmethod
     def span(self) -> Span:
@@ -43,11 +61,17 @@ class OneRoom(Rooms):
     dtype: torch.dtype
     device: torch.device | str = "cpu"
 
-    def minimiser(self, c: Float[Tensor, "b k n"]) -> Float[Tensor, "b k n"]:
+    def minimiser(self, c: Float[Tensor, "#b k n"]) -> Float[Tensor, "#b k n"]:
         """A point that is furthest against each row."""
         rows = c.reshape(-1, c.shape[-1]).cpu().numpy().astype(float)
         points = self.region.maximiser(-rows)
         return torch.as_tensor(points).to(self.device, self.dtype).reshape(c.shape)
+
+    def minimum(self, c: Float[Tensor, "#b k n"]) -> Float[Tensor, "#b k"]:
+        """Of a ball the dual value: its furthest point is found to 1e-12 only, and too near."""
+        rows = c.reshape(-1, c.shape[-1]).cpu().numpy().astype(float)
+        least = torch.as_tensor(-self.region.support(-rows))
+        return least.to(self.device, self.dtype).reshape(c.shape[:2])
 
     def span(self) -> Span:
         """The box around the region."""
@@ -69,9 +93,13 @@ class Boxes(Rooms):
     lower: Float[Tensor, "b n"]
     upper: Float[Tensor, "b n"]
 
-    def minimiser(self, c: Float[Tensor, "b k n"]) -> Float[Tensor, "b k n"]:
+    def minimiser(self, c: Float[Tensor, "#b k n"]) -> Float[Tensor, "#b k n"]:
         """A corner."""
         return torch.where(c > 0, self.lower[:, None], self.upper[:, None])
+
+    def minimum(self, c: Float[Tensor, "#b k n"]) -> Float[Tensor, "#b k"]:
+        """See `Rooms.minimum`."""
+        return products(c.clamp(min=0), self.lower) + products(c.clamp(max=0), self.upper)
 
     def __getitem__(self, chosen: Tensor) -> Boxes:
         return Boxes(self.lower[chosen], self.upper[chosen])

@@ -29,6 +29,10 @@ from dualbound.limits import Clock
 from dualbound.search.bab.curved import Curved
 from dualbound.search.bab.question import Question
 
+LIKELY = 1 / 64
+"""The part of the worst rounding that there may well be (on networks that are searched a thousandth
+was found): values above it are proved in float64."""
+
 
 @dataclass(eq=False)
 class Nodes:
@@ -180,6 +184,7 @@ class NodeBounds:
         """
         p = self.fast
         best = torch.full_like(nodes.bound, -torch.inf)
+        clear = torch.zeros_like(best, dtype=torch.bool)
         best_alpha, best_beta, best_weight = nodes.alpha, nodes.beta, nodes.weight
         best_gamma = nodes.gamma
         lines = self._lines(p, nodes)
@@ -190,15 +195,17 @@ class NodeBounds:
         scale = None
         for step in range(steps + 1):
             found, slopes = self._passed(p, nodes, lines, keep=step < steps)
-            bound = found.bound[:, 0].to(best.dtype)
-            better = bound > best
-            best = torch.where(better, bound, best)
+            value = found.value[:, 0].to(best.dtype)
+            better = value > best
+            best = torch.where(better, value, best)
+            worst = value - found.bound[:, 0].to(best.dtype)
+            clear = clear | (value > LIKELY * worst)
             best_alpha = torch.where(better[:, None], nodes.alpha, best_alpha)
             best_beta = torch.where(better[:, None], nodes.beta, best_beta)
             best_weight = torch.where(better[:, None], nodes.weight, best_weight)
             best_gamma = torch.where(better[:, None], nodes.gamma, best_gamma)
             late = clock is not None and clock.expired
-            if step == steps or late or bool((best > 0).all()):
+            if step == steps or late or bool(clear.all()):
                 break
             reached, output = p.gradient(found, lines, slopes)
             values = self._gathered(reached, nodes)
@@ -302,10 +309,12 @@ class NodeBounds:
             keep=keep,
         )
         rows, sides = self._rows[p][nodes.goals], self._sides[p][nodes.goals]
-        bound = found.bound + (weight * sides).sum(1, keepdim=True)
+        added = (weight * sides).sum(1, keepdim=True)
         if self.curved.size:
-            bound = bound - self.curved.constant(p, nodes.gamma, nodes.low, nodes.high)[:, None]
-        found.bound = believed(bound - p.weighing_errs(weight, rows, sides)[:, None])
+            added = added - self.curved.constant(p, nodes.gamma, nodes.low, nodes.high)[:, None]
+        found.value = believed(found.value + added)
+        errs = p.weighing_errs(weight, rows, sides)[:, None]
+        found.bound = believed(found.bound + added - errs)
         return found, slopes
 
     def _weighed(self, nodes: Nodes, output: Tensor, rate: float) -> Tensor:
