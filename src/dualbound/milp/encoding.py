@@ -123,32 +123,16 @@ def encode(
                     ],
                     bias,
                 )
-            case Relu():
-                pre = node.reads[0]
-                if pre not in bounds.lower:
-                    raise InvalidInput(f"Layer {pre!r} has no bounds; a big-M is never guessed.")
-                layer = form.relu(
-                    builder,
-                    node.name,
-                    encoding.values[pre],
-                    bounds.lower[pre],
-                    bounds.upper[pre],
-                    integer=integer,
-                )
-                encoding.layers[node.name] = layer
-                value = layer.post
             case Elementwise():
                 pre = node.reads[0]
                 if pre not in bounds.lower:
-                    raise InvalidInput(f"Layer {pre!r} has no bounds; none is guessed.")
-                layer = in_pieces(
-                    builder,
-                    node.name,
-                    node.op,
-                    encoding.values[pre],
-                    bounds.lower[pre],
-                    bounds.upper[pre],
-                    integer=integer,
+                    raise InvalidInput(f"Layer {pre!r} has no bounds; a big-M is never guessed.")
+                low, high = bounds.lower[pre], bounds.upper[pre]
+                value = encoding.values[pre]
+                layer = (
+                    form.relu(builder, node.name, value, low, high, integer=integer)
+                    if isinstance(node.op, Relu)
+                    else in_pieces(builder, node.name, node.op, value, low, high, integer=integer)
                 )
                 encoding.layers[node.name] = layer
                 value = layer.post
