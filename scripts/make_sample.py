@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dualbound.data.datasets import mnist
+from dualbound.data.mnist import mnist
 from dualbound.errors import DataError
 
 FILE = Path(__file__).parents[1] / "src" / "dualbound" / "data" / "sample" / "mnist.npz"
@@ -25,8 +25,8 @@ COUNT = 300
 def main() -> None:
     test = mnist("test")
     arrays = {
-        "images": test.images[:COUNT],
-        "labels": test.labels[:COUNT],
+        "images": test.inputs[:COUNT, 0],
+        "labels": test.labels[:COUNT].astype(np.uint8),
         "index": np.arange(COUNT, dtype=np.uint16),
     }
     FILE.parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
     python scripts/train_embedded.py [NAME ...]     train and write (all of them by default)
     python scripts/train_embedded.py --check        checksum and test accuracy, nothing is written
 
-MNIST comes from where `dualbound.data.datasets` finds it. Everything is seeded and runs in one
+MNIST comes from where `dualbound.data.mnist` finds it. Everything is seeded and runs in one
 thread, so a second run on the same versions gives the same bytes; another build of torch may
 round differently and give other networks of the same quality.
 """
@@ -26,7 +26,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from dualbound.data.datasets import mnist
+from dualbound.data.mnist import mnist
 from dualbound.errors import DataError
 
 FOLDER = Path(__file__).parents[1] / "src" / "dualbound" / "data" / "networks"
@@ -76,8 +76,8 @@ class Digits:
     def of(cls, split: str) -> Digits:
         """All images of a split."""
         data = mnist(split)
-        rows = data.images.reshape(len(data), -1).astype(np.float32) / np.float32(255)
-        return cls(torch.from_numpy(rows), torch.from_numpy(data.labels.astype(np.int64)))
+        rows = data.values().reshape(len(data), -1)
+        return cls(torch.from_numpy(rows), torch.from_numpy(data.labels.copy()))
 
 
 def build(widths: tuple[int, ...]) -> nn.Sequential:

@@ -128,7 +128,7 @@ def test_the_linearised_attack_on_tiny_networks(unchecked_shapes: None) -> None:
 
 
 def image(k: int) -> np.ndarray:
-    return sample().images[k].reshape(-1) / 255
+    return sample().inputs[k].reshape(-1) / 255
 
 
 # Labels that a careless version does not reach: the pattern at the image leads nowhere near them.

@@ -16,7 +16,7 @@ COLOUR = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 @given(index=st.integers(0, 299))
 def test_an_image_of_the_sample_is_its_bytes_over_255(index):
     image = load_image(f"sample:{index}", (784,))
-    assert np.array_equal(image.pixels, sample().images[index].reshape(-1) / 255)
+    assert np.array_equal(image.pixels, sample().inputs[index].reshape(-1) / 255)
     assert image.label == sample().labels[index]
     assert image.name == f"sample:{index}"
 
@@ -50,7 +50,8 @@ def test_the_data_set_agrees_with_the_sample(data_root):
         ("sample:1:2", "expected sample:INDEX"),
         ("mnist:17", "no split '17'; expected mnist:train:INDEX or mnist:test:INDEX"),
         ("fashion-mnist", "no split ''"),
-        ("cifar:test:3", "'cifar:test:3': no image set has this name. Expected sample:INDEX"),
+        ("cifar:test:3", r"this name \(did you mean cifar10\?\)\. Expected sample:INDEX"),
+        ("foo:test:3", r"'foo:test:3': no image set has this name\. Expected sample:INDEX"),
         ("nowhere.png", "There is no image file 'nowhere.png'"),
         ("", "'' is not an image file"),
         ("x" * 5000 + ".npy", "There is no image file"),

@@ -38,7 +38,7 @@ def mlp() -> tuple[Network, Bounds]:
 
 
 def image(k: int) -> np.ndarray:
-    return sample().images[k].reshape(-1) / 255
+    return sample().inputs[k].reshape(-1) / 255
 
 
 def outputs_at(x: np.ndarray, formulation: str, solver: str) -> np.ndarray:

@@ -60,7 +60,7 @@ def test_a_network_written_and_read_again_answers_the_same(seed: int, tmp_path: 
 
 
 def image(k: int) -> np.ndarray:
-    return sample().images[k].reshape(-1) / 255
+    return sample().inputs[k].reshape(-1) / 255
 
 
 @pytest.mark.parametrize(("k", "target"), [(0, 3), (7, 4), (13, 2)])

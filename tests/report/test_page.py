@@ -308,8 +308,8 @@ def test_inputs_of_any_shape_have_pictures(tmp_path: Path, shape: tuple[int, ...
 
 def test_it_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUALBOUND_DATA", str(tmp_path))
-    monkeypatch.setattr("dualbound.data.datasets._cache", lambda _: tmp_path / "none")
-    monkeypatch.setattr("dualbound.data.datasets._download", lambda *_: pytest.fail("downloads"))
+    monkeypatch.setattr("dualbound.data.published.cache_folder", lambda _: tmp_path / "none")
+    monkeypatch.setattr("dualbound.data.published.download", lambda *_: pytest.fail("downloads"))
     row = nearest_row(np.random.default_rng(0), witness=True)
     one = question(0, image="mnist:test:3")
     assert "is not on this machine" in as_page(fabricate(tmp_path / "s", [(one, row)]))

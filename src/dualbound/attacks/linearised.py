@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks.gradient import pgd
+from dualbound.attacks.ascent import ascend
 from dualbound.limits import Clock
 from dualbound.network.graph import Pattern, pattern_at
 from dualbound.patterns.closest import PatternOptimum, closest_on_pattern
@@ -102,7 +102,7 @@ class Linearised:
         else:
             region = problem.norm.ball(problem.center, 0.98 * best.distance, problem.box)
             starts = np.vstack([home, best.x[None], region.sample(rng, 10)])
-        ascended = pgd(problem.network, region, problem.criterion, starts, clock=clock)
+        ascended = ascend(problem.network, region, problem.criterion, starts, clock=clock)
         slack = problem.criterion.slack(problem.network(ascended))
         reached = ascended[slack > 0]
         near = [self._towards_center(problem, x, home[0]) for x in reached]

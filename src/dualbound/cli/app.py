@@ -28,6 +28,7 @@ from dualbound.cli.reproduce import reproduce
 from dualbound.cli.solvers import solvers
 from dualbound.cli.streams import ReaderGone, flush, say_error, silence
 from dualbound.cli.study import study
+from dualbound.cli.train import train
 from dualbound.cli.verify import verify
 from dualbound.cli.vnncomp import vnncomp
 from dualbound.errors import DualboundError, SolverFailed, SoundnessError
@@ -164,6 +165,16 @@ for command, lines in (
             "dualbound perfect dnn1 --label 8 --save-image perfect8.png",
             "dualbound perfect dnn1 sample:0 --radius 5 --label 2",
             "dualbound perfect dnn1 --label 8 --loss squared --time-limit 60 --json",
+        ],
+    ),
+    (
+        train,
+        [
+            "dualbound train --arch cnn-paper --data mnist",
+            "dualbound train -a 784-64-64-10 -d fashion-mnist --optimiser adam --rate 1e-3",
+            "dualbound train -a cnn-small -d mnist --method fast --eps 0.3 --out robust",
+            "dualbound train -a cnn-cifar -d cifar10 --nesterov --device cuda",
+            "dualbound train -a layers.toml -d pictures.zip --recipe recipe.toml",
         ],
     ),
     (

@@ -109,6 +109,27 @@ SolverOptions = Annotated[
         show_default=False,
     ),
 ]
+DataName = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        metavar="DATA",
+        help="mnist, fashion-mnist, cifar10, a folder or .zip with a folder of images for each "
+        "class, a .csv file, or a .npz file.",
+        show_default=False,
+    ),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help="Of a .csv file: the column that holds the labels.",
+        show_default="label, or the last",
+    ),
+]
+Device = Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where torch computes.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 

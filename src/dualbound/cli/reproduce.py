@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,22 @@ from rich.text import Text
 
 from dualbound.cli import exit_codes
 from dualbound.cli.streams import say, say_note
-from dualbound.cli.study_progress import following
+from dualbound.cli.study_progress import following, following_experiment
 from dualbound.cli.summaries import listing, table
 from dualbound.errors import InvalidInput
 from dualbound.files import write_whole
 from dualbound.report.words import counted
 from dualbound.studies import Study
 from dualbound.studies.executors import KINDS
-from dualbound.studies.protocols import PROTOCOLS, page, protocol_named
+from dualbound.studies.experiment import measured
+from dualbound.studies.protocols import (
+    PROTOCOLS,
+    Comparison,
+    Protocol,
+    TrainingProtocol,
+    page,
+    protocol_named,
+)
 from dualbound.studies.protocols import reproduce as run_protocol
 
 TABLES = "tables.md"
@@ -48,12 +57,20 @@ def reproduce(
             show_default="the key, or KEY-quick",
         ),
     ] = None,
-    executor: Annotated[str, typer.Option(metavar="WHO", help=f"{KINDS}.")] = "processes",
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHO",
+            help=f"{KINDS}.",
+            show_default="processes; serial where one training keeps all cores busy",
+        ),
+    ] = None,
 ) -> int:
     """Run an experiment of the papers, and print published figures beside the measured ones.
 
     What is published comes from other machines, solvers and weights: it is context. The experiment
-    is a study (see dualbound study): it goes on where it was stopped, and its report can be drawn.
+    goes on where it was stopped. One that only asks is a study (see dualbound study), whose report
+    can be drawn; one that trains writes its networks, tables and pictures into its folder.
     """
     if list_:
         say(listing([(one.key, f"{one.title} ({one.source})") for one in PROTOCOLS.values()]))
@@ -62,6 +79,12 @@ def reproduce(
         raise InvalidInput("Name an experiment; dualbound reproduce --list names them all.")
     protocol = protocol_named(key)
     folder = out or Path(f"{key}-quick" if quick else key)
+    if isinstance(protocol, TrainingProtocol):
+        return _trained(protocol, folder, quick, executor or protocol.executor)
+    return _asked(protocol, folder, quick, executor or "processes")
+
+
+def _asked(protocol: Protocol, folder: Path, quick: bool, executor: str) -> int:
     with following() as watch:
         moment = run_protocol(protocol, folder, quick=quick, executor=executor, on_progress=watch)
     if not moment.done:
@@ -69,6 +92,41 @@ def reproduce(
         return exit_codes.OPEN
     study = Study.open(folder)
     comparisons = protocol.compare(study)
+    _show(comparisons)
+    write_whole(folder / TABLES, page(protocol, study, comparisons).encode())
+    say("", f"Tables: {folder / TABLES}. Pictures: dualbound report {folder}")
+    missing = moment.total - moment.done
+    if missing:
+        say_note(f"{counted(missing, 'question')} left: the same command goes on.")
+    return exit_codes.OPEN if missing or moment.failed else exit_codes.ANSWERED
+
+
+def _trained(protocol: TrainingProtocol, folder: Path, quick: bool, executor: str) -> int:
+    from dualbound.report import save_lines
+
+    with following_experiment() as watch:
+        tally = protocol.run(folder, quick=quick, executor=executor, on_progress=watch)
+    kept = measured(protocol.cells(quick), folder)
+    for name, why in tally.failed.items():
+        say_note(f"{name}: {why}")
+    if not kept:
+        say_note(f"Nothing is measured yet. Go on with the same command; it is kept in {folder}.")
+        return exit_codes.OPEN
+    comparisons = protocol.compare(kept)
+    _show(comparisons)
+    pictures = protocol.draw(kept)
+    for picture in pictures:
+        save_lines(folder / f"{picture.name}.png", picture)
+    write_whole(folder / TABLES, protocol.page(kept, tally.total, comparisons).encode())
+    drawn = f", {counted(len(pictures), 'picture')}" if pictures else ""
+    say("", f"Tables: {folder / TABLES}{drawn} and the networks beside them.")
+    missing = tally.total - tally.done
+    if missing:
+        say_note(f"{missing} of {tally.total} measurements left: the same command goes on.")
+    return exit_codes.OPEN if missing else exit_codes.ANSWERED
+
+
+def _show(comparisons: Sequence[Comparison]) -> None:
     for comparison in comparisons:
         drawn = table(*comparison.columns)
         for line in comparison.lines():
@@ -76,9 +134,3 @@ def reproduce(
         say("", Text(comparison.title, "bold"), drawn)
         if comparison.note:
             say(Text(comparison.note, "dim"))
-    write_whole(folder / TABLES, page(protocol, study, comparisons).encode())
-    say("", f"Tables: {folder / TABLES}. Pictures: dualbound report {folder}")
-    missing = moment.total - moment.done
-    if missing:
-        say_note(f"{counted(missing, 'question')} left: the same command goes on.")
-    return exit_codes.OPEN if missing or moment.failed else exit_codes.ANSWERED

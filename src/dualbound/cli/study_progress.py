@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group
@@ -16,7 +16,10 @@ from rich.text import Text
 from dualbound.cli.streams import say_note
 from dualbound.search import Progress
 from dualbound.studies import Moment
+from dualbound.studies.experiment import Tally
 from dualbound.studies.runner import Watch
+
+_HINT = "  Ctrl-C stops; answers are kept"
 
 LINE_EVERY = 10.0
 """Seconds between two lines where there is no terminal."""
@@ -31,6 +34,41 @@ def following() -> Iterator[Watch]:
     console = Console(file=sys.stderr, highlight=False)
     with Live(console=console, transient=True, refresh_per_second=4) as live:
         yield lambda moment: live.update(picture(moment))
+
+
+@contextmanager
+def following_experiment() -> Iterator[Callable[[Tally], None]]:
+    """A watcher for `TrainingProtocol.run`."""
+    if not sys.stderr.isatty():
+        said: list[int] = []
+
+        def tell(now: Tally) -> None:
+            if said[-1:] != [now.done]:
+                said.append(now.done)
+                say_note(tally_line(now))
+
+        yield tell
+        return
+    console = Console(file=sys.stderr, highlight=False)
+    with Live(console=console, transient=True, refresh_per_second=4) as live:
+        yield lambda now: live.update(_tally_picture(now))
+
+
+def tally_line(now: Tally) -> str:
+    """One line.
+
+    >>> tally_line(Tally(10, 2, ("train a",), "", {}, 61.0))
+    '2 of 10 measured, 1 min 1 s'
+    """
+    failed = f", {len(now.failed)} failed" if now.failed else ""
+    return f"{now.done} of {now.total} measured{failed}, {duration(now.seconds)}"
+
+
+def _tally_picture(now: Tally) -> Group:
+    bar = ProgressBar(total=max(now.total, 1), completed=now.done, width=50)
+    running = [Text(f"  {name}", "dim") for name in now.running]
+    said = [Text(f"  {now.said}", "cyan")] if now.said else []
+    return Group(bar, Text(tally_line(now)), *running, *said, Text(_HINT, "dim"))
 
 
 class _Lines:
@@ -85,8 +123,7 @@ def picture(moment: Moment) -> Group:
     running = Table.grid(padding=(0, 2))
     for number, known in sorted(moment.running.items()):
         running.add_row(Text(f"  question {number}", "dim"), *_cells(known))
-    hint = Text("  Ctrl-C stops; answers are kept", "dim")
-    return Group(bar, Text(line(moment)), running, hint)
+    return Group(bar, Text(line(moment)), running, Text(_HINT, "dim"))
 
 
 def _cells(known: Progress | None) -> list[Text]:

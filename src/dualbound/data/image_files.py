@@ -6,6 +6,7 @@ bytes (``uint8``) are pixels and are divided by 255. Pictures are always divided
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import zlib
@@ -13,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 from PIL import Image as Pillow
 
 from dualbound.errors import DataError, InvalidInput
 
 Shape = tuple[int, ...]
 Values = Float64[np.ndarray, "..."]
+Pixels = UInt8[np.ndarray, "channels height width"]
 
 
 def read_npy(path: Path, shape: Shape | None = None) -> Values:
@@ -83,29 +85,56 @@ def read_picture(path: Path, shape: Shape | None = None) -> Values:
         DataError: the picture is damaged, transparent, or has more than 8 bits a channel.
         InvalidInput: its height and width are not those of ``shape``.
     """
-    picture = _decoded(path)
+    picture = _decoded(path, str(path))
+    _check_values(picture, str(path))
+    channels = _channels(path, picture.height, picture.width, shape, grey=_is_grey(picture))
+    return _bytes(picture, channels) / 255
+
+
+def picture_bytes(content: bytes, name: str) -> Pixels:
+    """The pixels of a PNG or JPEG of 8 bits a channel, grey (1 channel) or in colour (3).
+
+    Args:
+        content: of the file.
+        name: of the file, for what is said of it.
+
+    Raises:
+        DataError: the picture is damaged, transparent, or has more than 8 bits a channel.
+    """
+    picture = _decoded(io.BytesIO(content), name)
+    _check_values(picture, name)
+    return _bytes(picture, 1 if _is_grey(picture) else 3)
+
+
+def _check_values(picture: Pillow.Image, name: str) -> None:
+    """Refuse what eight bits a channel cannot hold."""
     if picture.mode.startswith(("I", "F")):
         raise DataError(
-            f"{path} has more than 8 bits a channel (mode {picture.mode}). "
+            f"{name} has more than 8 bits a channel (mode {picture.mode}). "
             "Save it with 8 bits, or as .npy in the network's own units."
         )
     if picture.has_transparency_data:
         alpha = np.asarray(picture.convert("RGBA"))[..., 3]
         if alpha.min() < 255:
             raise DataError(
-                f"{path} has transparent pixels, which have no value. Put it on a background first."
+                f"{name} has transparent pixels, which have no value. Put it on a background first."
             )
-    grey = picture.mode in ("1", "L", "LA")
-    channels = _channels(path, picture.height, picture.width, shape, grey=grey)
-    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), dtype=np.float64)
-    return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1) / 255
 
 
-def _decoded(path: Path) -> Pillow.Image:
+def _is_grey(picture: Pillow.Image) -> bool:
+    return picture.mode in ("1", "L", "LA")
+
+
+def _bytes(picture: Pillow.Image, channels: int) -> Pixels:
+    pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
+
+
+def _decoded(source: Path | io.BytesIO, name: str) -> Pillow.Image:
     try:
-        with Pillow.open(path, formats=("PNG", "JPEG")) as picture:
+        with Pillow.open(source, formats=("PNG", "JPEG")) as picture:
             picture.verify()  # a PNG's checksums, which loading alone does not look at
-        with Pillow.open(path, formats=("PNG", "JPEG")) as picture:
+        with Pillow.open(source, formats=("PNG", "JPEG")) as picture:
             return picture.copy()
     except (
         OSError,
@@ -116,7 +145,7 @@ def _decoded(path: Path) -> Pillow.Image:
         Pillow.DecompressionBombError,
     ) as error:
         raise DataError(
-            f"{path} is not a complete PNG or JPEG picture: {_first_line(error)}."
+            f"{name} is not a complete PNG or JPEG picture: {_first_line(error)}."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""One image by its name: ``sample:17``, ``mnist:test:17``, or a file."""
+"""One input by its name: ``sample:17``, ``mnist:test:17``, ``pets.zip:test:17``, or a file."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
-from dualbound.data.datasets import ImageSet, fashion_mnist, is_here, mnist
+from dualbound.data.dataset import Dataset
 from dualbound.data.image_files import READERS
-from dualbound.data.sample import Sample, sample
+from dualbound.data.loading import NAMES, did_you_mean, is_here, load_dataset
+from dualbound.data.parts import SPLITS
 from dualbound.errors import DataError, InvalidInput
 
-_DATA_SETS = {"mnist": mnist, "fashion-mnist": fashion_mnist}
 _FORMS = (
-    "sample:INDEX, mnist:SPLIT:INDEX or fashion-mnist:SPLIT:INDEX (SPLIT is train or test), "
+    "sample:INDEX, SET:SPLIT:INDEX (SET is mnist, fashion-mnist, cifar10 or a data set of your "
+    "own: a folder or .zip of class folders, a .csv or a .npz; SPLIT is train or test), "
     f"or a file ({', '.join(READERS)})"
 )
 
@@ -51,8 +53,9 @@ def load_image(spec: str, shape: tuple[int, ...] | None = None) -> Image:
     knows that.
 
     Args:
-        spec: ``sample:17``; ``mnist:test:17`` and ``fashion-mnist:train:3`` (data set, split,
-            index from 0); or the path of a ``.npy``, ``.csv``, ``.png`` or ``.jpg`` file.
+        spec: ``sample:17``; ``mnist:test:17`` or ``cifar10:train:3`` (data set, split, index
+            from 0); the same of data of one's own, ``pets.zip:test:17``, as `load_dataset` reads
+            them; or the path of a ``.npy``, ``.csv``, ``.png`` or ``.jpg`` file.
         shape: the shape to give it, as the network expects it; sizes must agree. Colours move
             between first and last axis if that is what it takes. Without a shape the image
             keeps its own: 1 x 28 x 28 for MNIST, channels x height x width for a picture.
@@ -69,14 +72,9 @@ def load_image(spec: str, shape: tuple[int, ...] | None = None) -> Image:
     >>> image.label, image.pixels.shape, round(float(image.pixels.sum()), 2)
     (7, (1, 1, 28, 28), 72.37)
     """
-    head = spec.partition(":")[0]
     label: int | None = None
-    if head == "sample":
-        pixels, label = _member(spec, sample(), "sample:INDEX", position=1)
-    elif head in _DATA_SETS:
-        split = spec.split(":")[1] if ":" in spec else ""
-        images = _DATA_SETS[head](split)
-        pixels, label = _member(spec, images, f"{head}:{split}:INDEX", position=2)
+    if _is_member(spec):
+        pixels, label = _member(spec)
     else:
         pixels = _from_file(spec, shape)
     pixels = _fit(spec, _finite(spec, pixels), shape)
@@ -91,23 +89,59 @@ def needs_download(spec: str) -> bool:
     (False, False)
     """
     head, _, rest = spec.partition(":")
-    return head in _DATA_SETS and not is_here(head, rest.partition(":")[0])
+    split = rest.partition(":")[0]
+    return head in NAMES and head != "sample" and not is_here(head, split)
 
 
-def _member(
-    spec: str, images: ImageSet | Sample, form: str, *, position: int
-) -> tuple[Float64[np.ndarray, "1 height width"], int]:
-    """Pixels and label of a member of a set, named by the last part of ``spec``."""
-    parts = spec.split(":")
-    last = len(images) - 1
-    if len(parts) != position + 1 or not re.fullmatch(r"[+-]?[0-9]+", parts[position]):
+def _is_member(spec: str) -> bool:
+    """Whether an input is asked for by its data set: a known name, or files that are there."""
+    if spec.partition(":")[0] in NAMES:
+        return True
+    path, *rest = spec.rsplit(":", 2)
+    return len(rest) == 2 and rest[0] in SPLITS and os.path.exists(path)
+
+
+def _member(spec: str) -> tuple[Float64[np.ndarray, "..."], int]:
+    """Values and label of a member of a set, named by the last part of ``spec``."""
+    data, form, index = _set_of(spec)
+    last = len(data) - 1
+    if index is None or not re.fullmatch(r"[+-]?[0-9]+", index):
         raise DataError(f"{spec!r}: expected {form} with an index from 0 to {last}.")
-    index = int(parts[position]) if len(parts[position]) < 20 else -1
-    if not 0 <= index <= last:
-        raise DataError(
-            f"{spec!r}: there is no image {parts[position]}; the indices go from 0 to {last}."
-        )
-    return images.images[index][np.newaxis] / 255, int(images.labels[index])
+    row = int(index) if len(index) < 20 else -1
+    if not 0 <= row <= last:
+        raise DataError(f"{spec!r}: there is no image {index}; the indices go from 0 to {last}.")
+    values = data.inputs[row].astype(np.float64)
+    return values / 255 if data.inputs.dtype == np.uint8 else values, int(data.labels[row])
+
+
+def _set_of(spec: str) -> tuple[Dataset, str, str | None]:
+    """The data set that ``spec`` names, the form of its members' names, and the index asked for."""
+    head, *rest = spec.split(":")
+    if head == "sample":
+        return load_dataset("sample", "test"), "sample:INDEX", rest[0] if len(rest) == 1 else None
+    if head in NAMES:
+        split, rest = (rest[0], rest[1:]) if rest else ("", [])
+        if split not in SPLITS:
+            raise DataError(
+                f"{head} has no split {split!r}; expected {head}:train:INDEX or "
+                f"{head}:test:INDEX for one image of it."
+            )
+        index = rest[0] if len(rest) == 1 else None
+        return load_dataset(head, split), f"{head}:{split}:INDEX", index
+    path, split, index = spec.rsplit(":", 2)
+    return _own(path, split, _stamp(path)), f"{path}:{split}:INDEX", index
+
+
+@lru_cache(maxsize=2)  # the images of a study are often of one data set
+def _own(path: str, split: str, stamp: tuple[tuple[str, int, int], ...]) -> Dataset:
+    return load_dataset(path, split)
+
+
+def _stamp(path: str) -> tuple[tuple[str, int, int], ...]:
+    """What changes when a file, or a file in a folder, does."""
+    inside = sorted(file for file in Path(path).rglob("*") if file.is_file())
+    files = inside if os.path.isdir(path) else [Path(path)]
+    return tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
 
 
 def _from_file(spec: str, shape: tuple[int, ...] | None) -> Float64[np.ndarray, "..."]:
@@ -115,7 +149,8 @@ def _from_file(spec: str, shape: tuple[int, ...] | None) -> Float64[np.ndarray, 
     reader = READERS.get(path.suffix.lower())
     if not os.path.exists(path):  # unlike Path.exists, False also for an impossible name
         if ":" in spec and reader is None:
-            raise DataError(f"{spec!r}: no image set has this name. Expected {_FORMS}.")
+            meant = did_you_mean(spec.partition(":")[0])
+            raise DataError(f"{spec!r}: no image set has this name{meant}. Expected {_FORMS}.")
         raise DataError(f"There is no image file {spec!r}. Expected {_FORMS}.")
     if reader is None:
         raise DataError(f"{spec!r} is not an image file of a known kind. Expected {_FORMS}.")

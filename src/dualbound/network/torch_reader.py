@@ -83,13 +83,16 @@ def _chain(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
         yield module
 
 
-def exported(module: torch.nn.Module, shape: tuple[int, ...], name: str) -> onnx.ModelProto:
-    """Torch's ONNX export for a batch of one, with its notes on where every node comes from.
+def exported(
+    module: torch.nn.Module, shape: tuple[int, ...], name: str, *, batches: bool = False
+) -> onnx.ModelProto:
+    """Torch's ONNX export, with its notes on where every node comes from.
 
     Args:
         module: on inputs with a batch axis before them.
         shape: of one input, without the batch axis.
         name: what an error calls the module.
+        batches: whether the model takes batches of any size; else of one.
 
     Raises:
         InvalidModel: torch cannot export the module for this shape.
@@ -100,7 +103,10 @@ def exported(module: torch.nn.Module, shape: tuple[int, ...], name: str) -> onnx
     example = torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
     try:
         with _evaluation_mode(module), quiet():
-            program = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
+            axes = ({0: torch.export.Dim("batch")},) if batches else None
+            program = torch.onnx.export(
+                module, (example,), dynamo=True, verbose=False, dynamic_shapes=axes
+            )
         if program is None:
             raise RuntimeError("the exporter returned nothing")
         proto: onnx.ModelProto = program.model_proto

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import pgd
+from dualbound.attacks import ascend
 from dualbound.limits import Clock
 from dualbound.region import Box, LInf, Region
 from dualbound.search.bab.decision import Decision
@@ -102,7 +102,7 @@ class Balls(NearestRun):
             starts = region.sample(self.rng, restarts)
             if known.x is not None:
                 starts = np.vstack([known.x, starts])
-            points = pgd(
+            points = ascend(
                 problem.network,
                 region,
                 problem.criterion,

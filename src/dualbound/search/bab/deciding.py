@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.attacks import pgd
+from dualbound.attacks import ascend
 from dualbound.bounds import Bounds
 from dualbound.region import Box
 from dualbound.search.bab.by_columns import ByColumns, is_for
@@ -138,7 +138,7 @@ class Deciding:
                 return
             own = question.owner == p
             starts = region.project(region.sample(self.rng, restarts))
-            points = pgd(
+            points = ascend(
                 question.network,
                 region,
                 Polyhedron(-question.rows[own], question.sides[own]),

@@ -9,17 +9,33 @@ from pathlib import Path
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.studies.asks import meant
-from dualbound.studies.protocols import koot, schoenfeld
-from dualbound.studies.protocols.protocol import Comparison, Protocol, page
+from dualbound.studies.protocols import (
+    cnn,
+    cnn_adversarial,
+    koot,
+    koot_retraining,
+    schoenfeld,
+    schoenfeld_retraining,
+)
+from dualbound.studies.protocols.protocol import Comparison, Lines, Protocol, page
+from dualbound.studies.protocols.trained import TrainingProtocol
 from dualbound.studies.runner import Moment
 from dualbound.studies.specification import FILE
 from dualbound.studies.study import Study
 
-PROTOCOLS = {one.key: one for one in (*schoenfeld.PROTOCOLS, *koot.PROTOCOLS)}
+_ALL: tuple[Protocol | TrainingProtocol, ...] = (
+    *schoenfeld.PROTOCOLS,
+    schoenfeld_retraining.PROTOCOL,
+    *koot.PROTOCOLS,
+    koot_retraining.PROTOCOL,
+    *cnn.PROTOCOLS,
+    *cnn_adversarial.PROTOCOLS,
+)
+PROTOCOLS = {one.key: one for one in _ALL}
 """By their keys."""
 
 
-def protocol_named(key: str) -> Protocol:
+def protocol_named(key: str) -> Protocol | TrainingProtocol:
     """A protocol by its key.
 
     Raises:
@@ -67,4 +83,13 @@ def reproduce(
     return Study.open(folder).run(executor=executor, on_progress=on_progress)
 
 
-__all__ = ["PROTOCOLS", "Comparison", "Protocol", "page", "protocol_named", "reproduce"]
+__all__ = [
+    "PROTOCOLS",
+    "Comparison",
+    "Lines",
+    "Protocol",
+    "TrainingProtocol",
+    "page",
+    "protocol_named",
+    "reproduce",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -44,6 +44,29 @@ class Comparison:
         body = "".join(f"| {' | '.join(line)} |\n" for line in self.lines())
         note = f"\n{self.note}\n" if self.note else ""
         return f"### {self.title}\n\n{head}{body}{note}"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One picture of a protocol: figures against a figure.
+
+    Attributes:
+        name: of its file, without suffix.
+        title: above it.
+        x: what is measured along.
+        y: what is drawn.
+        at: where along x.
+        lines: by name; one may end before the others.
+        share: whether y is a share, from 0 to 1.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str
+    at: Sequence[float]
+    lines: Mapping[str, Sequence[float]]
+    share: bool = False
 
 
 @dataclass(frozen=True)

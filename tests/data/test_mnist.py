@@ -1,13 +1,11 @@
 import gzip
 
 import numpy as np
-import platformdirs
 import pooch
 import pytest
-import requests
 from test_idx import idx
 
-from dualbound.data.datasets import fashion_mnist, mnist
+from dualbound.data.mnist import fashion_mnist, mnist
 from dualbound.errors import DataError
 
 
@@ -22,35 +20,13 @@ def write_set(folder, *, n=3, labels=None, seed=0):
     return images
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty user cache and no DUALBOUND_DATA."""
-    folder = tmp_path / "cache"
-    monkeypatch.setattr(platformdirs, "user_cache_path", lambda app: folder)
-    monkeypatch.delenv("DUALBOUND_DATA", raising=False)
-    return folder
-
-
-@pytest.fixture
-def offline(monkeypatch):
-    """No network; the addresses that were asked for."""
-    asked = []
-
-    def refuse(url, **options):
-        asked.append(url)
-        raise requests.ConnectionError("no network")
-
-    monkeypatch.setattr(pooch, "retrieve", refuse)
-    return asked
-
-
 @pytest.mark.parametrize(("load", "folder"), [(mnist, "mnist"), (fashion_mnist, "fashion-mnist")])
 def test_the_environment_comes_before_the_cache(cache, tmp_path, monkeypatch, load, folder):
     write_set(cache / folder, seed=1)
     images = write_set(tmp_path / "mine" / folder, seed=2)
     monkeypatch.setenv("DUALBOUND_DATA", str(tmp_path / "mine"))
     found = load("train")
-    assert np.array_equal(found.images, images)
+    assert np.array_equal(found.inputs[:, 0], images)
     assert (found.name, found.split, len(found)) == (folder, "train", 3)
 
 
@@ -59,7 +35,7 @@ def test_the_cache_is_used_when_the_environment_has_no_such_set(
 ):
     images = write_set(cache / "mnist")
     monkeypatch.setenv("DUALBOUND_DATA", str(tmp_path / "absent"))
-    assert np.array_equal(mnist("test").images, images)
+    assert np.array_equal(mnist("test").inputs[:, 0], images)
     assert offline == []
 
 
@@ -109,8 +85,15 @@ def test_an_unknown_split_is_refused(cache, offline):
 @pytest.mark.parametrize("load", [mnist, fashion_mnist])
 def test_the_real_data_have_the_published_size(data_root, load, split, n):
     found = load(split)
-    assert found.images.shape == (n, 28, 28)
+    assert found.inputs.shape == (n, 1, 28, 28)
     # Both sets are balanced or nearly so, with ten classes.
     counts = np.bincount(found.labels)
     assert len(counts) == 10
     assert counts.min() > 0.08 * n
+    assert len(found.classes) == 10
+
+
+def test_a_class_of_clothing_has_its_name(data_root):
+    # The first test image is an ankle boot, as the publishers' list of labels has it.
+    found = fashion_mnist("test")
+    assert found.classes[found.labels[0]] == "Ankle boot"

@@ -1,9 +1,8 @@
-r"""Attacks by gradient: FGSM and PGD over any region, batched, in torch or, if small, in numpy.
+r"""Ascent by gradient over any region towards any criterion, in torch or, if small, in numpy.
 
-The loss is the criterion's own slack, the smallest ``A·o - b`` of its best alternative; an attack
-ascends it and stays in the region. Goodfellow, Shlens, Szegedy, *Explaining and harnessing
-adversarial examples*, 2015 (FGSM); Madry et al., *Towards deep learning models resistant to
-adversarial attacks*, 2018 (PGD).
+For searches: what climbs is the criterion's own slack, the smallest ``A·o - b`` of its best
+alternative, as Madry et al., *Towards deep learning models resistant to adversarial attacks*, 2018,
+climb the loss of a label. Attacks on a batch of labelled inputs are `pgd` and its kin.
 """
 
 from __future__ import annotations
@@ -106,40 +105,7 @@ class SlackGradient:
         )
 
 
-def fgsm(
-    network: Network,
-    region: Region,
-    criterion: Criterion,
-    starts: Float[np.ndarray, "batch n"],
-    *,
-    device: str = "cpu",
-) -> Float[np.ndarray, "batch n"]:
-    """One step: the region's furthest point along the gradient of the slack.
-
-    Over an L∞ ball this is ``x + eps·sign(gradient)``, clipped to the box; over an L1 ball it is
-    the sparse step of the fractional knapsack.
-
-    Args:
-        network: any.
-        region: where the answer must lie.
-        criterion: what to reach.
-        starts: where the gradients are taken.
-        device: where torch computes.
-
-    Returns:
-        One point of the region for each start.
-
-    >>> from dualbound.criterion import Targeted
-    >>> from dualbound.region import Box
-    >>> net = Network.dense([[[1.0, 0.0], [0.0, -1.0]]], [[0.0, 0.0]])
-    >>> fgsm(net, Box([0.3, 0.3], [0.7, 0.7]), Targeted(0), np.array([[0.5, 0.5]]))
-    array([[0.7, 0.7]])
-    """
-    _, gradient = SlackGradient(network, criterion, device=device)(starts)
-    return region.maximiser(gradient)
-
-
-def pgd(
+def ascend(
     network: Network,
     region: Region,
     criterion: Criterion,
