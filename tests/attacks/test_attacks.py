@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from brute_force import Case, random_case
 from dualbound import Box, L1Ball, Limits, Linearised, Network, Targeted, Untargeted, load
-from dualbound.attacks import fgsm, pgd
-from dualbound.attacks.gradient import SlackGradient
+from dualbound.attacks import ascend
+from dualbound.attacks.ascent import SlackGradient
 from dualbound.data.sample import sample
 from dualbound.limits import Clock
 from dualbound.patterns import NearestProblem
 from dualbound.queries import replayed
 from dualbound.queries.nearest import nearest_problem
-from dualbound.region import Region
 from dualbound.solvers import Highs
 
 
@@ -41,33 +40,9 @@ def unchecked_shapes() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_fgsm_is_optimal_for_an_affine_network_of_two_labels(seed: int) -> None:
-    """One criterion row: the slack is linear, and its gradient's furthest point is the maximum."""
-    rng = np.random.default_rng(seed)
-    weight, bias = rng.normal(size=(2, 6)), rng.normal(size=2)
-    network, criterion = Network.dense([weight], [bias]), Targeted(1, margin=0.1)
-    center, eps = rng.random(6), 0.2
-    ball = Box(0, 1).sized(6).intersect(Box(center - eps, center + eps))
-    region: Region = ball if seed % 2 else L1Ball(center, 0.7, Box(0, 1).sized(6))
-    a, b = criterion.rows(2)
-    best = region.support(a @ weight) + a @ bias - b
-    [x] = fgsm(network, region, criterion, center[None])
-    assert region.violation(x[None])[0] <= 1e-12
-    assert float(criterion.slack(network(x))) == pytest.approx(float(best[0]), abs=1e-9)
-
-
-def test_fgsm_is_the_sign_of_the_gradient() -> None:
-    network = Network.dense([[[1.0, -2.0, 0.5], [0.0, 0.0, 0.0]]], [[0.0, 0.0]])
-    center = np.array([0.5, 0.5, 0.95])
-    ball = Box(0, 1).sized(3).intersect(Box(center - 0.1, center + 0.1))
-    [x] = fgsm(network, ball, Targeted(0), center[None])
-    np.testing.assert_allclose(x, [0.6, 0.4, 1.0])
-
-
 @given(seed=st.integers(0, 10_000), steps=st.sampled_from([0, 1, 7]))
 @settings(max_examples=25)
-def test_pgd_stays_in_its_region_and_never_gets_worse(seed: int, steps: int) -> None:
+def test_ascent_stays_in_its_region_and_never_gets_worse(seed: int, steps: int) -> None:
     rng = np.random.default_rng(seed)
     case = random_case(seed)
     network, n = network_of(case), case.tiny.inputs
@@ -75,7 +50,7 @@ def test_pgd_stays_in_its_region_and_never_gets_worse(seed: int, steps: int) -> 
     for region in (box, L1Ball(case.center, rng.uniform(0, 1), box)):
         starts = rng.normal(size=(5, n)) * 2
         criterion = criterion_of(case)
-        found = pgd(network, region, criterion, starts, steps=steps)
+        found = ascend(network, region, criterion, starts, steps=steps)
         assert found.shape == (5, n)
         assert np.all(region.violation(found) <= 1e-9)
         before = criterion.slack(network(region.project(starts)))

@@ -21,7 +21,7 @@ KEYS = {
     *("query", "status", "norm", "value", "bound", "gap", "label_before", "label_after"),
     *("target", "criterion", "replayed", "seconds", "engine", "solver"),
     *("nodes", "programs", "unstable"),
-    *("witness", "then", "model", "model_sha256", "image", "version", "note"),
+    *("witness", "then", "model", "model_sha256", "softmax", "image", "version", "note"),
     *("levels", "weights", "cap", "mask", "freeze", "range"),
 }
 
@@ -53,6 +53,7 @@ class TestProgram:
             "bounds",
             "activate",
             "perfect",
+            "train",
         ],
     )
     def test_every_help_has_examples_that_parse(self, cli: Cli, command: str) -> None:

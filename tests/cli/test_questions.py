@@ -17,7 +17,7 @@ ANSWER_KEYS = {
     *("status", "value", "bound", "gap", "label", "outputs", "runtime_value", "replayed"),
     *("seconds", "engine", "solver", "nodes", "unstable", "note"),
 }
-ABOUT_KEYS = {"query", "model", "model_sha256", "version", "image", "norm", "radius", "range"}
+ABOUT_KEYS = {"query", "model", "model_sha256", "softmax", "version", "image", "norm", "radius", "range"}
 ACTIVATE_KEYS = {"layer", "neuron", "neurons", "post", "minus", "minimise", "witness"}
 
 

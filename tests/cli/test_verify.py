@@ -21,7 +21,7 @@ from dualbound.search.bab import Bab
 KEYS = {
     *("query", "status", "norm", "value", "bound", "gap", "label_before", "label_after"),
     *("target", "criterion", "replayed", "seconds", "engine", "solver", "nodes", "unstable"),
-    *("witness", "model", "model_sha256", "image", "property", "version", "note"),
+    *("witness", "model", "model_sha256", "softmax", "image", "property", "version", "note"),
     *("eps", "label", "range"),
 }
 

@@ -279,6 +279,9 @@ class TestRefusals:
         other.write_text("a,b\n1,2\n")
         refused(cli, *asked, message="r.csv is no results file of this command.*Name another")
         assert other.read_text() == "a,b\n1,2\n"
+        other.write_text('{"no": "line end"}')
+        refused(cli, *asked, message="r.csv is no results file of this command.*Name another")
+        assert other.read_text() == '{"no": "line end"}'
         head = "instance,result,seconds,bound,nodes,engine,expected,timeout,counterexample,note\n"
         for line, message in (
             ("a,maybe,1,,,,,60,,\n", "line 2: expected one of sat, .*found 'maybe'"),

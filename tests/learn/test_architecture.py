@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learn.toys import rows
 from torch import nn
 
 from dualbound.errors import DataError, InvalidInput
 from dualbound.learn import Architecture, fresh
 from dualbound.learn.architecture import NAMED, names
 from dualbound.learn.layers import BatchNorm, Conv, Dense, Dropout, Pool, Rectified
+from learn.toys import rows
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 
@@ -166,7 +166,8 @@ class TestToml:
             "layers = [\n"
             "  { conv = 32, kernel = 3, padding = 1 }, { batch_norm = true },\n"
             "  { conv = 16, kernel = 4, stride = 2 }, { pool = 2 }, { pool = 1, average = true },\n"
-            "  { dropout = 0.5 }, { dense = 64 }, { dropout = 0 }, { dense = 10 }, { relu = true },\n"
+            "  { dropout = 0.5 }, { dense = 64 }, { dropout = 0 }, { dense = 10 },\n"
+            "  { relu = true },\n"
             "]\n"
         )
         found = Architecture.of(str(path))

@@ -7,13 +7,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from learn.toys import Watched, rows, same, stripes
 from torch import Tensor, nn
 
+from dualbound.bounds import interval as proved_interval
 from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
 from dualbound.learn import Architecture, Interval, Recipe, Step, train
 from dualbound.learn.interval import interval, worst_outputs
+from dualbound.network import Network
+from dualbound.region import Box
+from learn.toys import Watched, rows, same, stripes
 
 ARCHITECTURES = {
     "dense": "36-12-8-3",
@@ -62,6 +65,21 @@ class TestBounds:
         torch.testing.assert_close(low, module(x))
         torch.testing.assert_close(high, module(x))
 
+    def test_are_those_of_the_engine_that_proves(self) -> None:
+        module = module_of("36-12-8-3")
+        dense = [layer for layer in module if isinstance(layer, nn.Linear)]
+        network = Network.dense(
+            [layer.weight.detach().double().numpy() for layer in dense],
+            [layer.bias.detach().double().numpy() for layer in dense],
+        )
+        x = torch.rand(1, 1, 6, 6)
+        low, high = interval(module, x - 0.05, x + 0.05)
+        centre = x.numpy().reshape(-1).astype(float)
+        proved = proved_interval(network, Box(centre - 0.05, centre + 0.05))
+        last = network.nodes[-1].name
+        assert low[0].tolist() == pytest.approx(proved.lower[last], abs=1e-4)
+        assert high[0].tolist() == pytest.approx(proved.upper[last], abs=1e-4)
+
     def test_of_one_affine_layer_are_reached_at_corners(self) -> None:
         module = nn.Linear(5, 3)
         low, high = torch.rand(1, 5) - 0.5, torch.rand(1, 5) + 0.5
@@ -96,8 +114,9 @@ def test_worst_outputs_are_the_least_of_the_label_and_the_most_of_the_others() -
     module = module_of("36-8-3").eval()
     low, high, y = torch.rand(2, 1, 6, 6) - 0.5, torch.rand(2, 1, 6, 6) + 0.5, torch.tensor([2, 0])
     least, most = interval(module, low, high)
-    expected = [[most[0, 0], most[0, 1], least[0, 2]], [least[1, 0], most[1, 1], most[1, 2]]]
-    torch.testing.assert_close(worst_outputs(module, low, high, y), torch.tensor(expected))
+    worst = worst_outputs(module, low, high, y)
+    assert torch.equal(worst[0], torch.stack([most[0, 0], most[0, 1], least[0, 2]]))
+    assert torch.equal(worst[1], torch.stack([least[1, 0], most[1, 1], most[1, 2]]))
 
 
 UNKNOWN = {

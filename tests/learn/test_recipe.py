@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from learn.toys import rows
 from torch import nn
 
 from dualbound.errors import InvalidInput
 from dualbound.learn import Recipe, train
 from dualbound.learn.recipe import SCHEDULES
+from learn.toys import rows
 
 EPOCHS = 6
 

@@ -113,14 +113,13 @@ def test_engines_agree_with_a_grid(seed: int) -> None:
             norm="linf",
             region=box,
             engine=engine,
-            limits=Limits(seconds=2),
+            limits=Limits(seconds=60 if isinstance(engine, Bab) else 2),
         )
         assert answer.bound <= seen + 1e-6
         if answer.value is not None:
             assert answer.bound <= answer.value
         if isinstance(engine, Bab):
-            assert answer.value is not None
-            assert answer.bound >= 0.3 * answer.value
+            assert answer.status is Status.OPTIMAL
 
 
 def test_engines_that_need_phases_refuse_it() -> None:

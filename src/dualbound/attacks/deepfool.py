@@ -30,6 +30,7 @@ def deepfool(
     steps: int = 50,
     overshoot: float = 0.02,
     rounds: int = 10,
+    margin: float = 1e-5,
     **allowed: Unpack[Allowed],
 ) -> Tensor:
     """A near adversary of each input, as near as this finds one.
@@ -41,6 +42,8 @@ def deepfool(
         steps: how many jumps until an input is misread.
         overshoot: by what share of the way to a border a jump goes beyond it.
         rounds: how often what is found is linearised anew; 0 for the method as published.
+        margin: how far another output must be above the label's, relative to the largest output: at
+            a border itself, evaluations in float32 disagree.
         **allowed: ``eps`` (``inf`` for any distance), ``norm``, ``lower``, ``upper`` and ``mask``;
             see `Threat.around`.
 
@@ -63,23 +66,23 @@ def deepfool(
 
     threat = Threat.around(x, **allowed)
     check_labels(y, threat.x)
-    if steps < 0 or rounds < 0 or not 0 <= overshoot < float("inf"):
+    if steps < 0 or rounds < 0 or not (0 <= overshoot < float("inf") and 0 <= margin < 1):
         raise InvalidInput(
             f"Found {steps} steps, {rounds} rounds and an overshoot of {overshoot}; expected 0 or "
-            "more."
+            f"more; and a margin of {margin}, expected below 1."
         )
     anywhere: Allowed = {**allowed, "eps": float("inf")}
     box = Threat.around(x, **anywhere)
-    found, misread = _walk(net, y, box, steps, overshoot)
+    found, misread = _walk(net, y, box, steps, overshoot, margin)
     rows = torch.nonzero(misread)[:, 0]
     if len(rows):
-        found[rows] = _drawn(net, y[rows], box.rows(rows), found[rows], overshoot, rounds)
+        found[rows] = _drawn(net, y[rows], box.rows(rows), found[rows], overshoot, rounds, margin)
     kept = misread & threat.contains(found)
     return torch.where(kept.reshape(-1, *[1] * (x.ndim - 1)), found, threat.x)
 
 
 def _walk(
-    net: nn.Module, y: Tensor, box: Threat, steps: int, overshoot: float
+    net: nn.Module, y: Tensor, box: Threat, steps: int, overshoot: float, margin: float
 ) -> tuple[Tensor, Tensor]:
     """Jump until misread: where that was, and whether it was anywhere."""
     import torch
@@ -89,7 +92,7 @@ def _walk(
     for k in range(steps + 1):
         logits = answered(net, found[rows])
         of_label(y[rows])(logits)
-        fooled = lead(logits, y[rows]) > 0
+        fooled = _clearly_misread(logits, y[rows], margin)
         misread[rows[fooled]] = True
         rows = rows[~fooled]
         if k == steps or len(rows) == 0:
@@ -100,33 +103,43 @@ def _walk(
 
 
 def _drawn(
-    net: nn.Module, y: Tensor, box: Threat, found: Tensor, overshoot: float, rounds: int
+    net: nn.Module,
+    y: Tensor,
+    box: Threat,
+    found: Tensor,
+    overshoot: float,
+    rounds: int,
+    margin: float,
 ) -> Tensor:
     """Misread points drawn towards their inputs, and on along the border where that is nearer."""
     import torch
 
-    best = _bisected(net, y, box, found)
+    best = _bisected(net, y, box, found, margin)
     for _ in range(rounds):
         tried = _jump(net, y, box, best, box.x, overshoot)
-        tried = _bisected(net, y, box, tried)
+        tried = _bisected(net, y, box, tried, margin)
         nearer = distance(tried, box.x, box.norm) < distance(best, box.x, box.norm)
-        nearer &= lead(answered(net, tried), y) > 0
+        nearer &= _clearly_misread(answered(net, tried), y, margin)
         if not bool(nearer.any()):
             break
         best = torch.where(nearer.reshape(-1, *[1] * (best.ndim - 1)), tried, best)
     return best
 
 
-def _bisected(net: nn.Module, y: Tensor, box: Threat, far: Tensor) -> Tensor:
+def _bisected(net: nn.Module, y: Tensor, box: Threat, far: Tensor, margin: float) -> Tensor:
     """The last points found, on the ways from misread points to their inputs, that are misread."""
     import torch
 
     near, shape = box.x, (-1, *[1] * (far.ndim - 1))
     for _ in range(HALVINGS):
         middle = box.clamped(near + (far - near) / 2)
-        misread = (lead(answered(net, middle), y) > 0).reshape(shape)
+        misread = _clearly_misread(answered(net, middle), y, margin).reshape(shape)
         near, far = torch.where(misread, near, middle), torch.where(misread, middle, far)
     return far
+
+
+def _clearly_misread(logits: Tensor, y: Tensor, margin: float) -> Tensor:
+    return lead(logits, y) > margin * logits.abs().amax(1)
 
 
 def _jump(

@@ -76,10 +76,10 @@ class Foolbox:
         """In which it measures."""
         return tuple(CLASSES[self.name])
 
-    def options(self, norm: str) -> tuple[str, ...]:
-        """The options that it takes in a norm, as foolbox names them."""
-        made = inspect.signature(self._class(norm))
-        return tuple(made.parameters)
+    def options(self, norm: str) -> dict[str, object]:
+        """The options that it takes in a norm, as foolbox names them, and their defaults."""
+        made = inspect.signature(self._class(norm)).parameters
+        return {name: one.default for name, one in made.items()}
 
     def _class(self, norm: str) -> Any:
         if norm not in CLASSES[self.name]:

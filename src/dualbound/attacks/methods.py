@@ -78,14 +78,15 @@ def method_named(name: str, norm: str = "linf", **options: object) -> Method:
         )
     _check_norm(name, norm, NORMS)
     run = _OURS[name]
-    takes = [
-        one.name
+    takes = {
+        one.name: one.default
         for one in inspect.signature(run).parameters.values()
         if one.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
-    _check_options(name, options, [one for one in takes if one != "seed"])
+    }
+    seeded = takes.pop("seed", None) is not None
+    _check_options(name, options, takes)
     found = partial(run, **options) if options else run
-    return Method(name, name in MINIMAL, NORMS, "seed" in takes, found, options)
+    return Method(name, name in MINIMAL, NORMS, seeded, found, options)
 
 
 def _of_foolbox(attack: Foolbox, norm: str, options: Mapping[str, object]) -> Method:
@@ -101,8 +102,16 @@ def _check_norm(name: str, norm: str, norms: tuple[str, ...]) -> None:
         raise InvalidInput(f"{name} measures in {' or '.join(norms)}, not in {norm}.")
 
 
-def _check_options(name: str, options: Mapping[str, object], takes: list[str] | Any) -> None:
-    for option in options:
+def _check_options(name: str, options: Mapping[str, object], takes: Mapping[str, object]) -> None:
+    """Refuse options that are not known, or not of the kind of their defaults."""
+    for option, value in options.items():
         if option not in takes:
             known = f"it takes {', '.join(takes)}" if takes else "it takes none"
             raise InvalidInput(f"{name} has no option {option!r}; {known}.")
+        default = takes[option]
+        wanted = type(default) if isinstance(default, bool | int | float) else None
+        fits = type(value) is wanted or (wanted is float and type(value) is int)
+        if wanted is not None and not fits:
+            raise InvalidInput(
+                f"The option {option} of {name} is {value!r}; expected such as {default!r}."
+            )

@@ -230,7 +230,7 @@ class Threat:
         return self.clamped(points)
 
     def clamped(self, points: Tensor) -> Tensor:
-        """Points moved into the smallest boxes around the regions; what may not change has its bits."""
+        """Points moved into the smallest boxes around the regions; frozen ones keep their bits."""
         import torch
 
         return torch.where(self.low == self.high, self.x, points.clamp(self.low, self.high))
@@ -289,13 +289,13 @@ def _fitting(x: Tensor, value: object, dtype: torch.dtype) -> Tensor:
     """A number for all values of the inputs, or one for each, as one for each."""
     import torch
 
-    found = torch.as_tensor(value, device=x.device)
+    found = torch.as_tensor(value, dtype=None if dtype == torch.bool else dtype, device=x.device)
     if dtype == torch.bool and found.dtype != torch.bool:
         raise InvalidInput(
             f"The mask is of {found.dtype}; expected true where an input may change."
         )
     try:
-        return found.to(dtype).broadcast_to(x.shape)
+        return found.broadcast_to(x.shape)
     except RuntimeError as error:
         raise InvalidInput(
             f"A bound or mask of shape {tuple(found.shape)} does not fit the inputs' "
@@ -309,8 +309,8 @@ def _check_bounds(x: Tensor, lower: Tensor, upper: Tensor) -> None:
     if not bool(((lower <= x) & (x <= upper)).all()):
         raise InvalidInput(
             f"The inputs have values from {float(x.min()):g} to {float(x.max()):g}, outside of "
-            f"their bounds, {float(lower.min()):g} to {float(upper.max()):g}. Divide 8-bit pixels by "
-            "255, or give the range of the network's inputs."
+            f"their bounds, {float(lower.min()):g} to {float(upper.max()):g}. Divide 8-bit pixels "
+            "by 255, or give the range of the network's inputs."
         )
 
 

@@ -28,7 +28,7 @@ def virtual(
     seed: int = 0,
     **allowed: Unpack[Allowed],
 ) -> Tensor:
-    r"""A step of length ``eps`` in the direction in which the KL divergence of the answers grows most.
+    r"""A step of length ``eps`` in the direction in which the answers' KL divergence grows most.
 
     With d of length 1, at first random, ``d ← gradient of KL(p(x) || p(x + xi·d))`` is a step of
     the power iteration for the first eigenvector of the divergence's Hessian at ``x``.

@@ -16,6 +16,7 @@ import typer
 from dualbound import starting
 from dualbound.cli import exit_codes
 from dualbound.cli.activate import activate
+from dualbound.cli.attack import attack
 from dualbound.cli.bounds import bounds
 from dualbound.cli.classify import classify
 from dualbound.cli.demo import demo
@@ -175,6 +176,17 @@ for command, lines in (
             "dualbound train -a cnn-small -d mnist --method fast --eps 0.3 --out robust",
             "dualbound train -a cnn-cifar -d cifar10 --nesterov --device cuda",
             "dualbound train -a layers.toml -d pictures.zip --recipe recipe.toml",
+        ],
+    ),
+    (
+        attack,
+        [
+            "dualbound attack dnn1 sample --method fgsm --eps 0.01,0.05,0.1",
+            "dualbound attack mlp-64-64 mnist --eps 0.1,0.3 --restarts 5 --save-curve curve.png",
+            "dualbound attack model.onnx cifar10 --count 1000 --eps 0.03 --device cuda --json",
+            "dualbound attack dnn1 sample -m deepfool --norm l1 --out adversaries.npz",
+            "dualbound attack dnn1 sample -m virtual --norm l2 --eps 2 --option iterations=3",
+            "dualbound attack dnn1 sample -m foolbox:ddn --norm l2 --eps 0.5 --count 50",
         ],
     ),
     (

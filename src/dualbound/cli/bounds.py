@@ -161,7 +161,7 @@ def _rows(network: Network) -> list[str]:
 
 def _layer(network: Network, found: Bounds, name: str, seconds: float | None) -> dict[str, Any]:
     low, high = found.lower[name], found.upper[name]
-    rectified = name in network.pre_activations
+    rectified = any(relu.reads[0] == name for relu in network.relus)
     return {
         "name": name,
         "neurons": len(low),

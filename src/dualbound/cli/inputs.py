@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from dualbound.cli.streams import say_note
 from dualbound.data import networks
 from dualbound.data.images import Image, load_image
 from dualbound.errors import DataError, InvalidInput, InvalidModel
@@ -28,7 +29,13 @@ def read_model(name: str) -> Network:
             f"There is no file {name!r} and no embedded network of this name. Give an .onnx file "
             f"or one of {', '.join(networks.names())}."
         )
-    return load(name)
+    network = load(name)
+    if network.lacks_softmax:
+        say_note(
+            f"{name} ends in a softmax, which is left out: outputs and margins are those of the "
+            "logits before it."
+        )
+    return network
 
 
 def read_image(name: str, network: Network) -> Image:

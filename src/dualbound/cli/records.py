@@ -20,6 +20,7 @@ def about(query: str, model: str, network: Network) -> dict[str, object]:
         "query": query,
         "model": model,
         "model_sha256": network.source.sha256 if network.source else None,
+        "softmax": network.lacks_softmax,
         "version": __version__,
     }
 

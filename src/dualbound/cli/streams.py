@@ -58,7 +58,8 @@ def say_note(message: str) -> None:
 
 
 def say_error(head: str, message: str) -> None:
-    """Print a message on standard error, which may be closed."""
+    """Print a message on standard error, which may be closed; what has no picture as its code."""
+    message = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in message)
     with contextlib.suppress(OSError, ReaderGone):
         _Paper(file=sys.stderr, highlight=False, markup=False).print(
             Text.assemble((f"{head}: ", "bold red"), message), soft_wrap=True

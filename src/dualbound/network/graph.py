@@ -107,11 +107,14 @@ class Source:
         model: the ONNX file as given (or as written by the exporter, for a torch module).
         path: the file, if there was one.
         notes: what the reader did that the user should know, such as a stripped softmax.
+        softmax: whether a softmax at the model's end was left out, so that its own answers are
+            probabilities.
     """
 
     model: bytes = field(repr=False)
     path: Path | None = None
     notes: tuple[str, ...] = ()
+    softmax: bool = False
 
     @cached_property
     def sha256(self) -> str:
@@ -223,6 +226,11 @@ class Network:
     def output_size(self) -> int:
         """How many numbers the network answers with."""
         return self[self.output].size
+
+    @property
+    def lacks_softmax(self) -> bool:
+        """Whether the model behind it ends in a softmax, which the network leaves out."""
+        return self.source is not None and self.source.softmax
 
     @cached_property
     def relus(self) -> tuple[Node, ...]:

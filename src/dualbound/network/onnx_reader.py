@@ -97,7 +97,7 @@ class _Reading(Graph):
             tuple(self.nodes.values()),
             file.shape[1:] if file.batched else file.shape,
             output,
-            Source(file.model, path, tuple(self.notes)),
+            Source(file.model, path, tuple(self.notes), file.softmax is not None),
         )
 
     def _read_initialisers(self) -> None:

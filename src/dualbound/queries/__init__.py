@@ -3,6 +3,7 @@
 from dualbound.queries.activate import Activation, activate
 from dualbound.queries.activate_layer import activate_layer
 from dualbound.queries.answer import Answer, Runtime, Stats, Status, Witness
+from dualbound.queries.attack import AtRadius, Attacked, Attacking, attack
 from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
 from dualbound.queries.nearest import nearest
@@ -23,6 +24,9 @@ from dualbound.queries.verify import (
 __all__ = [
     "Activation",
     "Answer",
+    "AtRadius",
+    "Attacked",
+    "Attacking",
     "Classification",
     "Counterexample",
     "Neuron",
@@ -35,6 +39,7 @@ __all__ = [
     "Witness",
     "activate",
     "activate_layer",
+    "attack",
     "bounds",
     "classify",
     "counterexample",

@@ -271,7 +271,7 @@ def _answer(
         closed = open_gap(value, optimum.bound) <= optimum.gap * (1 + 1e-6) + 1e-12
         status = Status.OPTIMAL if closed else Status.FEASIBLE
         if not (closed or optimum.clock.expired or optimum.note):
-            notes.append("what is left open is a matter of rounding, or of a solver's tolerance")
+            notes.append(left_open(network))
     elif not (any(notes) or optimum.clock.expired):
         notes.append("no input was found that is exactly in the region and passes its replay")
     solver = engine.backend()
@@ -295,3 +295,10 @@ def _answer(
             solver=f"{solver.name} {solver.version()}" if isinstance(engine, Milp) else "",
         ),
     )
+
+
+def left_open(network: Network) -> str:
+    """Why an answer is open though the search has come to its end."""
+    if network.is_piecewise_linear:
+        return "what is left open is a matter of rounding, or of a solver's tolerance"
+    return "what is left open lies within the lines around its curves, rounding, or a solver's tolerance"

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from dualbound.bounds import interval
 from dualbound.criterion import Criterion
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidCriterion, InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.patterns import NearestProblem
@@ -128,6 +128,7 @@ def nearest_problem(
     weights: ArrayLike | None = None,
 ) -> NearestProblem:
     """Check the parts of a nearest query and put them together; see `nearest`."""
+    _check_ratio(network, criterion)
     center = network.one_input(x)
     box = (region or Box(0.0, 1.0)).sized(network.input_size)
     outside = np.maximum(box.lower - center, center - box.upper)
@@ -154,3 +155,18 @@ def nearest_problem(
     asked = criterion.at(network(center))
     interval(network, box)  # refuses a box over which the network's values are no numbers
     return NearestProblem(network, center, asked, measure, box, grid)
+
+
+def _check_ratio(network: Network, criterion: Criterion) -> None:
+    """Refuse a ratio of logits whose model answers with probabilities.
+
+    Raises:
+        InvalidCriterion: it is one.
+    """
+    ratio = getattr(criterion, "ratio", None)
+    if ratio is not None and network.lacks_softmax:
+        raise InvalidCriterion(
+            f"The model ends in a softmax, which is left out: a ratio of {ratio:g} of the logits "
+            f"before it says nothing of its probabilities. Ask for a margin of {np.log(ratio):.6g} "
+            "between logits: that is this ratio of two probabilities."
+        )

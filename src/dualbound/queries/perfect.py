@@ -54,8 +54,8 @@ def perfect(
         The answer; its value is the loss, its bound proves that no input has a smaller one.
 
     Raises:
-        InvalidInput: no such label or loss, a region that does not fit, or a solver that cannot do
-            quadratic objectives.
+        InvalidInput: no such label or loss, a region that does not fit, a model that ends in a
+            softmax, or a solver that cannot do quadratic objectives.
         SolverNotInstalled: the solver's package is missing.
 
     **Trusts** what `activate` trusts.
@@ -71,6 +71,12 @@ def perfect(
     if not 0 <= label < network.output_size:
         raise InvalidInput(
             f"Label {label} is out of range; the network answers 0 to {network.output_size - 1}."
+        )
+    if network.lacks_softmax:
+        raise InvalidInput(
+            "The model ends in a softmax, which is left out: outputs of 1 and 0 would be asked of "
+            "the logits before it, not of its probabilities. Ask for the input whose logit is the "
+            "largest: dualbound activate."
         )
     goal = np.eye(network.output_size)[label]
     squared = loss == "squared"

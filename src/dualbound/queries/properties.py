@@ -8,7 +8,7 @@ import numpy as np
 
 from dualbound.criterion import Polyhedron, Property, read_vnnlib
 from dualbound.errors import InvalidProperty
-from dualbound.network import Network, replay
+from dualbound.network import Network
 
 
 def property_for(network: Network, source: str | os.PathLike[str]) -> Property:
@@ -28,7 +28,7 @@ def property_for(network: Network, source: str | os.PathLike[str]) -> Property:
     asked = read_vnnlib(source, inputs=network.input_size, outputs=network.output_size)
     if all(_only_compares(one) for case in asked.cases for one in case.criterion.polyhedra):
         return asked
-    if not replay(network, np.zeros(network.input_size)).logits:
+    if network.lacks_softmax:
         raise InvalidProperty(
             f"{source}: the model ends in a softmax, and the property asks for more than which of "
             "two probabilities is larger. Export the model without its softmax, and state the "

@@ -227,7 +227,7 @@ class _Run:
             elif self.clock.expired:
                 note = "the time limit was reached"
             else:
-                note = "what is left open lies within rounding"
+                note = "what is left open lies within rounding, or within solvers' tolerances"
         branching = " and ".join(sorted(self.branching))
         return Verification(
             outcome,

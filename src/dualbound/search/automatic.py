@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dualbound.patterns import NearestProblem
+from dualbound.region import L2
 from dualbound.search.bab import Bab
 from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
@@ -15,10 +16,15 @@ FEW = 128
 
 
 def automatic(problem: NearestProblem) -> Engine:
-    """`Columns` for small plain chains, `Bab` for what is large or curved, and else `Milp`."""
+    """`Columns` for small plain chains, `Bab` for what is large or curved or in L2, else `Milp`.
+
+    Programs of L2 need a solver for quadratic objectives, which few have.
+    """
     network = problem.network
     alternative = problem.criterion.alternatives(network.output_size)[0]
     large = sum(relu.size for relu in network.relus) > FEW or not network.is_piecewise_linear
     if Bab.can(problem) and large:
         return Bab()
-    return Columns() if Columns.can(replace(problem, criterion=alternative)) else Milp()
+    if Columns.can(replace(problem, criterion=alternative)):
+        return Columns()
+    return Bab() if isinstance(problem.norm, L2) and Bab.can(problem) else Milp()

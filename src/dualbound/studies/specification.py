@@ -14,6 +14,7 @@ import numpy as np
 
 from dualbound.data import networks
 from dualbound.data.images import Image, load_image
+from dualbound.data.loading import NAMES
 from dualbound.errors import DataError, InvalidCriterion, InvalidInput, InvalidModel, SolverError
 from dualbound.network import Network
 from dualbound.queries.models import load
@@ -26,9 +27,6 @@ FILE = "study.toml"
 
 KEEP = ("correct", "misread", "all")
 """Which images: those that a network reads correctly, those that it does not, or all."""
-
-SETS = ("sample", "mnist", "fashion-mnist")
-"""What images are named by that are no files."""
 
 MANY = 1_000_000
 """Images in a range, at most."""
@@ -246,7 +244,7 @@ class Specification:
     def image(self, name: str, network: Network) -> Image:
         """An image by the name that it has in this study."""
         file = self._file(name)
-        in_a_set = not os.path.isfile(file) and name.partition(":")[0] in SETS
+        in_a_set = not os.path.isfile(file) and name.partition(":")[0] in NAMES
         image = load_image(name if in_a_set else str(file), network.input_shape)
         return replace(image, name=name)
 
@@ -257,7 +255,7 @@ class Specification:
             for one in self.series
             for spec in (*one.scope.networks, *one.scope.images)
             for name in spelt_out(spec)
-            if spec.partition(":")[0] not in SETS
+            if spec.partition(":")[0] not in NAMES
         }
         return {self.folder.resolve() / FILE, *(self._file(name) for name in names)}
 

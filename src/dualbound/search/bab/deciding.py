@@ -26,7 +26,7 @@ FEW_INPUTS = 10
 """Regions of at most so many inputs are halved, rather than neurons decided."""
 
 FEW_NEURONS = 20
-"""With at most so many open neurons, they are decided whatever the number of inputs."""
+"""With at most so many open rectifiers, and no curve, they are decided whatever the inputs."""
 
 LEAVES = (1, 16, 64, 256)
 """Of the trees that bound single neurons, round after round; 1: none."""
@@ -89,8 +89,9 @@ class Deciding:
             return False
         if self.engine.branching != "auto":
             return self.engine.branching == "inputs"
-        few = self.question.network.input_size <= FEW_INPUTS
-        return few and unstable > FEW_NEURONS
+        network = self.question.network
+        few = network.input_size <= FEW_INPUTS
+        return few and (unstable > FEW_NEURONS or not network.is_piecewise_linear)
 
     def _settle(self, worst: Float[np.ndarray, " p"]) -> None:
         """Take what is proved of every polyhedron, and drop those that are refuted."""

@@ -55,22 +55,23 @@ class PhaseTree:
         parts = [*self._stack, *self.undecided]
         return min((float(part.bound.min()) for part in parts), default=torch.inf)
 
-    def push(self, nodes: Nodes, scores: Tensor) -> None:
+    def push(self, nodes: Nodes, scores: Tensor, clock: Clock | None = None) -> None:
         """Keep what is not proved, and choose what it is split on.
 
         Args:
             nodes: bounded.
             scores: of their unstable neurons, see `NodeBounds.ascend`.
+            clock: when to stop.
         """
         kept = ~(nodes.bound > 0)
         nodes, scores = nodes[kept], scores[kept]
         if not len(nodes):
             return
         if scores.shape[1] == 0:
-            self._close(nodes)
+            self._close(nodes, clock)
             return
         full = (scores < 0).all(1)
-        self._close(nodes[full])
+        self._close(nodes[full], clock)
         nodes, scores = nodes[~full], scores[~full]
         if len(nodes):
             nodes.split = self.relaxation.chosen(nodes, scores, self._look_ahead)
@@ -103,7 +104,7 @@ class PhaseTree:
             scores = self.relaxation.ascend(children, self._steps, offer=points.append, clock=clock)
             if self._offer(points[0][~(children.bound > 0)]):
                 return True
-            self.push(children, scores)
+            self.push(children, scores, clock)
             tell()
         return False
 
@@ -133,10 +134,12 @@ class PhaseTree:
             size += len(top)
         return Nodes.joined(taken)
 
-    def _close(self, nodes: Nodes) -> None:
-        """Close nodes in which every phase is decided, one by one."""
+    def _close(self, nodes: Nodes, clock: Clock | None) -> None:
+        """Close nodes in which every phase is decided, as many as there is time for."""
+        if not len(nodes):
+            return
+        self.relaxation.ascend(nodes, AT_LEAF, clock=clock)
         for k in range(len(nodes)):
-            one = nodes[k : k + 1]
-            self.relaxation.ascend(one, AT_LEAF)
-            if not one.bound[0] > 0 and not self._leaf(one) > 0:
+            one, expired = nodes[k : k + 1], clock is not None and clock.expired
+            if not one.bound[0] > 0 and (expired or not self._leaf(one) > 0):
                 self.undecided.append(one)

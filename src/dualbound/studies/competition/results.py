@@ -94,8 +94,9 @@ class Results:
         self.lines: dict[str, Line] = {}
         text = self._text()
         whole = text[: text.rfind("\n") + 1]
-        self._read(whole)
-        if not whole:
+        begun = not whole and _as_csv(COLUMNS).startswith(text)
+        self._read(whole if whole or begun else text)
+        if begun:
             write_whole(path, _as_csv(COLUMNS).encode())
         elif whole != text:
             write_whole(path, whole.encode())
