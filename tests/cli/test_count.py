@@ -18,8 +18,8 @@ from dualbound.network import write_onnx
 from dualbound.report import save_rows
 
 KEYS = {
-    *("query", "model", "model_sha256", "softmax", "version", "status", "image", "count", "distinct"),
-    *("exhausted", "seconds", "answers"),
+    *("query", "model", "model_sha256", "softmax", "version", "status", "image", "count"),
+    *("distinct", "exhausted", "seconds", "answers"),
 }
 
 

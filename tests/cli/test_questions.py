@@ -17,7 +17,9 @@ ANSWER_KEYS = {
     *("status", "value", "bound", "gap", "label", "outputs", "runtime_value", "replayed"),
     *("seconds", "engine", "solver", "nodes", "unstable", "note"),
 }
-ABOUT_KEYS = {"query", "model", "model_sha256", "softmax", "version", "image", "norm", "radius", "range"}
+ABOUT_KEYS = {
+    *("query", "model", "model_sha256", "softmax", "version", "image", "norm", "radius", "range"),
+}
 ACTIVATE_KEYS = {"layer", "neuron", "neurons", "post", "minus", "minimise", "witness"}
 
 
