@@ -373,7 +373,7 @@ class TestNetworks:
             train("36-8-10", stripes(), RECIPE)
 
     def test_are_put_where_there_is_a_device(self) -> None:
-        with pytest.raises(InvalidInput, match=r"'tpu' is not available here.*Use one of cpu"):
+        with pytest.raises(InvalidInput, match=r"device 'tpu' .*Use one of cpu"):
             train("36-3", stripes(), RECIPE, device="tpu")
 
 

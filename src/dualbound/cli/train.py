@@ -17,7 +17,7 @@ from dualbound.cli.streams import say, say_json, say_note
 from dualbound.cli.study_progress import duration
 from dualbound.cli.summaries import listing
 from dualbound.errors import DataError, InvalidInput
-from dualbound.limits import Limits
+from dualbound.limits import Limits, core_count
 
 if TYPE_CHECKING:
     from dualbound.data import Dataset
@@ -79,6 +79,14 @@ def train(
             metavar="0..1",
             help="Of the loss that is at adversaries or worst outputs.",
             show_default="1; fgsm and interval 0.5",
+        ),
+    ] = None,
+    adversaries: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Of --method exact: of how many inputs the nearest adversaries join.",
+            show_default="of all",
         ),
     ] = None,
     epochs: Annotated[
@@ -150,7 +158,14 @@ def train(
         "warmup": warmup, "loss": loss, "seed": seed,
     }  # fmt: skip
     by = _recipe(recipe, {key: value for key, value in given.items() if value is not None})
-    how = learn.method_named(method, eps=eps, steps=steps, share=share)
+    how = learn.method_named(
+        method,
+        eps=eps,
+        steps=steps,
+        share=share,
+        adversaries=adversaries,
+        processes=core_count() if method == "exact" else None,
+    )
     architecture = learn.Architecture.of(arch)
     training, test = (
         load_dataset(data, "train", label=label),

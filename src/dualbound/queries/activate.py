@@ -301,6 +301,4 @@ def left_open(network: Network) -> str:
     """Why an answer is open though the search has come to its end."""
     if network.is_piecewise_linear:
         return "what is left open is a matter of rounding, or of a solver's tolerance"
-    return (
-        "what is left open lies within the lines around curves, rounding, or a solver's tolerance"
-    )
+    return "what is left open lies within the lines around curves, or a matter of rounding"
