@@ -24,8 +24,10 @@ from dualbound.criterion import (
     Untargeted,
     read_vnnlib,
 )
+from dualbound.data import Dataset, load_dataset
 from dualbound.data.images import Image, load_image
 from dualbound.errors import DualboundError
+from dualbound.learn import Recipe, Trained, train
 from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries import (
@@ -72,6 +74,7 @@ __all__ = [
     "Classification",
     "Columns",
     "Criterion",
+    "Dataset",
     "DualboundError",
     "Grid",
     "Gurobi",
@@ -90,12 +93,14 @@ __all__ = [
     "Outcome",
     "Progress",
     "Property",
+    "Recipe",
     "Region",
     "RunnerUp",
     "Scip",
     "Status",
     "Study",
     "Targeted",
+    "Trained",
     "Untargeted",
     "Verification",
     "Witness",
@@ -106,11 +111,13 @@ __all__ = [
     "bounds",
     "classify",
     "load",
+    "load_dataset",
     "load_image",
     "nearest",
     "nearest_several",
     "perfect",
     "read_vnnlib",
     "robustness",
+    "train",
     "verify",
 ]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 HALVINGS = 24
 """Of the way between an input and its adversary."""
 
+CLOSER = 0.3
+"""What is left of the overshoot from one round to the next."""
+
 
 def deepfool(
     net: nn.Module,
@@ -115,13 +118,11 @@ def _drawn(
     import torch
 
     best = _bisected(net, y, box, found, margin)
-    for _ in range(rounds):
-        tried = _jump(net, y, box, best, box.x, overshoot)
+    for k in range(rounds):
+        tried = _jump(net, y, box, best, box.x, overshoot * CLOSER**k)
         tried = _bisected(net, y, box, tried, margin)
         nearer = distance(tried, box.x, box.norm) < distance(best, box.x, box.norm)
         nearer &= _clearly_misread(answered(net, tried), y, margin)
-        if not bool(nearer.any()):
-            break
         best = torch.where(nearer.reshape(-1, *[1] * (best.ndim - 1)), tried, best)
     return best
 

@@ -132,9 +132,9 @@ class Foolbox:
         within = self.name in WITHIN
         devices = [x.device] if x.device.type == "cuda" else []
         with warnings.catch_warnings(), torch.random.fork_rng(devices), torch.enable_grad():
-            warnings.simplefilter("ignore")  # of a module in training, and of old numpy calls
+            warnings.simplefilter("ignore")
             torch.manual_seed(seed)
-            model = foolbox.PyTorchModel(net, bounds=bounds, device=x.device)
+            model = foolbox.PyTorchModel(_seen(net), bounds=bounds, device=x.device)
             wrong = foolbox.criteria.Misclassification(y[rows])
             _, found, _ = attack(model, box.x[rows], wrong, epsilons=eps if within else None)
         part = box.rows(rows)
@@ -168,6 +168,15 @@ class Foolbox:
                     f"{PREFIX}{self.name} has no option {name!r}; it takes {', '.join(known)}."
                 )
         return self._class(norm)(**options)
+
+
+def _seen(net: nn.Module) -> nn.Module:
+    """The same function as a module that says it is not in training, of which foolbox would warn."""
+    import torch
+
+    module = torch.nn.Module().eval()
+    module.forward = lambda points: net(points)
+    return module
 
 
 def _foolbox() -> Any:

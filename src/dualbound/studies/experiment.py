@@ -6,7 +6,6 @@ measured once is never measured again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import time
@@ -243,29 +242,28 @@ def _measured(cell: Cell, folder: Path) -> Result | None:
 def _keep(
     cell: Cell, future: Future[Result | None], began: float, folder: Path, tally: Tally
 ) -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        try:
-            result = future.result()
-        except (OutputError, SoundnessError):
-            raise
-        except DualboundError as error:
-            tally.failed[cell.name] = str(error)
-            return
-        except Exception as error:  # noqa: BLE001  # one cell's fault must not end the others
-            tally.failed[cell.name] = f"{type(error).__name__}: {error}"
-            return
-        if result is None:
-            return
-        kept = {
-            "result": result,
-            "seconds": time.time() - began,
-            "finished": time.time(),
-            "machine": machine(),
-            "versions": versions(),
-        }
-        content = {"name": cell.name, "arguments": dict(cell.arguments), "kept": kept}
-        write_whole(cell.path(folder), (json.dumps(content, indent=1) + "\n").encode())
-        tally.done += 1
+    try:
+        result = future.result()
+    except (OutputError, SoundnessError):
+        raise
+    except DualboundError as error:
+        tally.failed[cell.name] = str(error)
+        return
+    except Exception as error:  # noqa: BLE001  # one cell's fault must not end the others
+        tally.failed[cell.name] = f"{type(error).__name__}: {error}"
+        return
+    if result is None:
+        return
+    kept = {
+        "result": result,
+        "seconds": time.time() - began,
+        "finished": time.time(),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    content = {"name": cell.name, "arguments": dict(cell.arguments), "kept": kept}
+    write_whole(cell.path(folder), (json.dumps(content, indent=1) + "\n").encode())
+    tally.done += 1
 
 
 def measured(cells: Sequence[Cell], folder: Path) -> dict[str, Kept]:
