@@ -41,14 +41,14 @@ class TestFoolbox:
             pytest.param("pgd", "l1", {"steps": 5}, id="pgd-l1"),
             pytest.param("ddn", "l2", {"steps": 20}, id="ddn-l2"),
             pytest.param("fmn", "l0", {"steps": 20}, id="fmn-l0"),
-            pytest.param("ead", "l1", {"steps": 20, "binary_search_steps": 2}, id="ead-l1"),
+            pytest.param("ead", "l1", {"steps": 50, "binary_search_steps": 7}, id="ead-l1"),
             pytest.param("deepfool", "linf", {}, id="deepfool-linf"),
         ],
     )
     def test_adversaries_are_misread_in_their_regions_or_the_inputs(
         self, name: str, norm: str, given: dict[str, Any]
     ) -> None:
-        net, x = rectified(1).float(), batch(1).float()
+        net, x = rectified(1).float(), batch(1, count=30).float()
         y = answers(net, x)
         y[0] = (y[0] + 1) % 4  # misread as it is
         method = method_named(f"foolbox:{name}", norm, **given)

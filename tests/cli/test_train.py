@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import doctest
 import hashlib
 import io
 import json
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -19,11 +23,14 @@ from torch import Tensor
 from cli.conftest import Cli
 from dualbound.cli import run
 from dualbound.cli.train import CURVES
-from dualbound.learn import Plain, Recipe, Step
+from dualbound.learn import Architecture, Plain, Recipe, Step
+from dualbound.learn.architecture import NAMED
 from dualbound.learn.checkpoint import FILE as CHECKPOINT
+from dualbound.learn.methods import METHODS
 from dualbound.learn.saving import CARD, MODEL
 from learn.toys import stripes
 
+PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
 ARCH, EPOCHS = "36-8-d0.2-3", 4
 KEYS = [
     *("query", "folder", "architecture", "input", "data", "test", "recipe", "method"),
@@ -303,3 +310,32 @@ def test_help_names_every_method(cli: Cli) -> None:
     for method in ("plain", "fgsm", "pgd", "fast", "virtual", "interval", "exact"):
         assert method in text
     assert "Exitcodes:0trained" in text
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """The shape checker takes four fifths of the time of a tiny query."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+class TestPage:
+    def test_of_training_has_a_python_example_that_runs(self, unchecked_shapes: None) -> None:
+        [block] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+        test = doctest.DocTestParser().get_doctest(block, {}, "learning", None, 0)
+        assert test.examples
+        assert doctest.DocTestRunner().run(test).failed == 0
+
+    def test_of_training_has_a_file_that_is_read(self, tmp_path: Path) -> None:
+        [block] = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+        (tmp_path / "layers.toml").write_text(block)
+        found = Architecture.of(str(tmp_path / "layers.toml"))
+        assert str(found) == "32c3p1-bn-m2-d0.25-128-10"
+
+    def test_of_training_names_every_architecture_method_and_key(self) -> None:
+        text = PAGE.read_text(encoding="utf-8")
+        named = set(re.findall(r"`([^`\n]+)`", text))
+        assert set(NAMED.values()) <= named
+        assert set(METHODS) <= named
+        assert {one.name for one in dataclasses.fields(Recipe)} <= named

@@ -16,7 +16,7 @@ from torch import nn
 
 from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
-from dualbound.learn import Recipe, Step, Trained, train
+from dualbound.learn import Recipe, Step, Trained, exact, train
 from dualbound.learn.exact import Adversary, Exact, adversaries, stacked
 from dualbound.limits import Clock
 from dualbound.network import Network
@@ -27,7 +27,7 @@ RECIPE = Recipe(epochs=3, batch=1, rate=0.02)
 DATA = rows(6, apart=0.5)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _unchecked_shapes() -> Iterator[None]:
     """The shape checker takes four fifths of the time of a tiny query."""
     jaxtyping.config.update("jaxtyping_disable", True)
@@ -149,6 +149,13 @@ def taught(method: Exact, data: Dataset = DATA, folder: Path | None = None) -> T
     return train(ARCHITECTURE, data, RECIPE, method=method, folder=folder)
 
 
+@pytest.fixture
+def _read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of dense layers without the second that torch takes to export one."""
+    monkeypatch.setattr(exact, "load", lambda module, input_shape: network_of(module))
+
+
+@pytest.mark.usefixtures("_read_at_once")
 class TestTraining:
     def test_sees_them_for_one_epoch_with_the_right_label(self) -> None:
         told: list[tuple[int, list[Adversary]]] = []
@@ -204,10 +211,11 @@ class TestTraining:
         stopped.append(True)
         assert same(second.module, taught(method).module)
 
-    def test_of_pictures_in_bytes_shows_them_as_floats(self) -> None:
-        data = replace(DATA, inputs=(DATA.inputs.reshape(6, 1, 2, 2) * 255).astype(np.uint8))
-        found = train("4-6-3", data, Recipe(epochs=2, batch=6), method=Exact(count=3))
-        assert found.history[1].added > 0
+
+def test_pictures_in_bytes_are_shown_with_theirs_as_floats() -> None:
+    data = replace(DATA, inputs=(DATA.inputs.reshape(6, 1, 2, 2) * 255).astype(np.uint8))
+    found = train("4-6-3", data, Recipe(epochs=2, batch=6), method=Exact(count=3))
+    assert found.history[1].added > 0
 
 
 class TestRefused:

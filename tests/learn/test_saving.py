@@ -134,7 +134,6 @@ class TestCard:
                 {
                     "name": "exact", "partners": [1, 2, 0], "norm": "l1", "ratio": None,
                     "after": None, "count": None, "seconds": 10.0, "cap": None, "gap": 1e-4,
-                    "processes": 1,
                 },
             ),
             (Watched(), {"name": "watched"}),
@@ -157,6 +156,9 @@ class TestCard:
         assert list(card["accuracy"]) == ["train"]
 
 
-def test_a_folder_that_is_not_there_is_a_sentence(trained: Trained, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_a_sentence(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "to_onnx", lambda module, shape: b"model")
     with pytest.raises(OutputError, match=r"model\.onnx cannot be written: No such file"):
         save(tmp_path / "no", trained, stripes(), RECIPE, method=Plain(), architecture=EVERYTHING)

@@ -171,7 +171,7 @@ class Foolbox:
 
 
 def _seen(net: nn.Module) -> nn.Module:
-    """The same function as a module that says it is not in training, of which foolbox would warn."""
+    """The same function as a module that is not in training, of which foolbox would warn."""
     import torch
 
     module = torch.nn.Module().eval()

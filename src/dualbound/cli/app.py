@@ -173,7 +173,7 @@ for command, lines in (
         [
             "dualbound train --arch cnn-paper --data mnist",
             "dualbound train -a 784-64-64-10 -d fashion-mnist --optimiser adam --rate 1e-3",
-            "dualbound train -a cnn-small -d mnist --method fast --eps 0.3 --out robust",
+            "dualbound train -a cnn-small -d mnist --method fast --eps 0.1 --out robust",
             "dualbound train -a cnn-cifar -d cifar10 --nesterov --device cuda",
             "dualbound train -a layers.toml -d pictures.zip --recipe recipe.toml",
         ],

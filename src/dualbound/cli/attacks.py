@@ -61,10 +61,8 @@ def rows(found: Attacked, model: str, data: Dataset) -> list[tuple[str, str]]:
     options = ", ".join(f"{name} {value:g}" for name, value in _numbers(found).items())
     asked = f"{found.method.name} on {model}, {data.name} ({data.split})"
     listed = [("asked", asked + (f": {options}" if options else ""))]
-    refused = sum(one.refused for one in found.at[:1] if found.method.minimal) or (
-        0 if found.method.minimal else sum(one.refused for one in found.at)
-    )
-    replayed = found.at[0].replayed if found.method.minimal else sum(o.replayed for o in found.at)
+    runs = found.at[:1] if found.method.minimal else found.at
+    refused, replayed = sum(one.refused for one in runs), sum(one.replayed for one in runs)
     counted = "every adversary in float64"
     counted += f", {replayed:,} by onnxruntime" if replayed else ""
     counted += f"; {refused:,} refused" if refused else "; none refused"

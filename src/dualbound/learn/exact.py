@@ -41,7 +41,7 @@ class Exact(Method):
         seconds: limit of a question; the best adversary so far is taken then.
         cap: the most that an input may move, none when not given.
         gap: how near to the best proved one is near enough, relative.
-        processes: that work at once.
+        processes: that work at once; the training is the same with any number of them.
         on_found: is told the epoch and all that was found.
     """
 
@@ -53,7 +53,7 @@ class Exact(Method):
     seconds: float = 10.0
     cap: float | None = None
     gap: float = 1e-4
-    processes: int = 1
+    processes: int = field(default=1, repr=False, compare=False)
     on_found: Callable[[int, list[Adversary]], None] | None = field(
         default=None, repr=False, compare=False
     )

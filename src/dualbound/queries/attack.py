@@ -269,7 +269,10 @@ class _Run:
 
         if np.all(bound == bound[0]):
             return float(bound[0])
-        return torch.as_tensor(bound.reshape(self._data.shape), device=self._device)
+        return torch.tensor(bound.reshape(self._data.shape), device=self._device)
+
+    def _flat(self, x: Float32[np.ndarray, "b *shape"]) -> Float32[np.ndarray, "b n"]:
+        return x.reshape(len(x), self._network.input_size)
 
     @property
     def _done(self) -> int:
@@ -278,7 +281,7 @@ class _Run:
     def batch(self, start: int, stop: int, seed: int, clock: Clock) -> bool:
         """Attack some of the inputs within every radius; whether that was finished."""
         x, y = self._data.values(slice(start, stop)), self._data.labels[start:stop]
-        answers = self._network(x.reshape(len(x), -1)).argmax(axis=1)
+        answers = self._network(self._flat(x)).argmax(axis=1)
         right = np.flatnonzero(answers == y)
         found = {eps: _Batch.empty(x) for eps in self._asked}
         if len(right):
@@ -319,14 +322,14 @@ class _Run:
         adversaries = points.cpu().numpy()
         good = claimed & inside.cpu().numpy() & (lengths[self._norm] <= eps)
         rows = np.flatnonzero(good)
-        outputs = self._network(adversaries[rows].reshape(len(rows), -1))
+        outputs = self._network(self._flat(adversaries[rows]))
         turned = _above(outputs, y[rows])
         rows, outputs = rows[turned], outputs[turned]
         more = max(REPLAYED - self._found[eps].replayed, 0) if self._network.source else 0
         checked = rows[:more]
         kept = np.ones(len(rows), dtype=bool)
         if len(checked):
-            again = replay(self._network, adversaries[checked].reshape(len(checked), -1))
+            again = replay(self._network, self._flat(adversaries[checked]))
             kept[: len(checked)] = _above(again.before_softmax, y[checked])
         rows, outputs = rows[kept], outputs[kept]
         return _Batch(
