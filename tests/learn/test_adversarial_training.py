@@ -42,11 +42,11 @@ ATTACKS: dict[str, Adversarial] = {
 }
 
 
-def a_step(module: nn.Module | None = None, seed: int = 5) -> Step:
+def a_step(module: nn.Module | None = None, seed: int = 5, epoch: float = 20.0) -> Step:
     data = stripes(12)
     module = fresh(ARCHITECTURE, data) if module is None else module
     x, y = torch.from_numpy(data.values()), torch.from_numpy(data.labels.copy())
-    return Step(module.train(), x, y, Recipe(), 0.0, seed)
+    return Step(module.train(), x, y, Recipe(epochs=20), epoch, seed)
 
 
 def under_attack(module: nn.Module) -> float:
@@ -239,3 +239,15 @@ class TestNames:
     ) -> None:
         with pytest.raises(InvalidInput, match=message):
             method_named(name, **options)
+
+
+@pytest.mark.parametrize(("epoch", "share"), [(0.0, 0.0), (2.0, 0.5), (4.0, 1.0), (19.0, 1.0)])
+def test_the_radius_grows(epoch: float, share: float) -> None:
+    step = a_step(epoch=epoch)
+    found = Adversarial("fgsm", EPS, ramp=0.2).adversaries(step)
+    assert float((found - step.x).abs().max()) == pytest.approx(share * EPS, rel=1e-5)
+
+
+def test_a_ramp_is_a_share_of_the_training() -> None:
+    with pytest.raises(InvalidInput, match=r"ramp is 5\.0; expected a share"):
+        Adversarial("fgsm", 0.1, ramp=5.0)

@@ -135,7 +135,7 @@ def test_layers_that_are_not_known_are_refused_by_name(name: str) -> None:
 def test_layers_that_are_not_known_are_refused_before_anything_is_learned() -> None:
     told: list[object] = []
     with pytest.raises(InvalidInput, match="BatchNorm1d"):
-        train("36-8-bn-3", stripes(), method=Interval(0.1, warmup=9), on_progress=told.append)
+        train("36-8-bn-3", stripes(), method=Interval(0.1), on_progress=told.append)
     assert told == []
 
 
@@ -152,28 +152,26 @@ class TestTraining:
         recipe = Recipe(epochs=60, batch=10, rate=0.05)
         data, test = rows(60, apart=0.5), rows(60, apart=0.5, seed=1, split="test")
         plain = train("4-32-32-3", data, recipe)
-        robust = train("4-32-32-3", data, recipe, method=Interval(0.1, warmup=5, ramp=20))
+        robust = train("4-32-32-3", data, recipe, method=Interval(0.1, ramp=0.4))
         shares = [certified(one.module, test, 0.1) for one in (plain, robust)]
         assert shares[0] < 0.5
         assert shares[1] > 0.9
         assert robust.history[-1].accuracy > 0.9
 
-    def test_is_plain_before_the_ramp_and_without_a_radius(self) -> None:
+    def test_is_plain_without_a_radius(self) -> None:
         recipe = Recipe(epochs=2, batch=16)
         plain = train("36-8-3", stripes(), recipe)
-        early = train("36-8-3", stripes(), recipe, method=Interval(0.1, warmup=2))
-        point = train("36-8-3", stripes(), recipe, method=Interval(0.0, warmup=0, ramp=0))
-        assert same(early.module, plain.module)
+        point = train("36-8-3", stripes(), recipe, method=Interval(0.0, ramp=0))
         for a, b in zip(point.module.parameters(), plain.module.parameters(), strict=True):
             torch.testing.assert_close(a, b)
 
     def test_minimises_the_stated_mixture(self) -> None:
         module = module_of("36-8-3")
         x, y = torch.rand(4, 1, 6, 6), torch.tensor([0, 1, 2, 0])
-        method = Interval(0.2, share=0.6, warmup=1, ramp=4)
+        method = Interval(0.2, share=0.6, ramp=0.4)
 
         def loss(epoch: float) -> Tensor:
-            return method.loss(Step(module, x, y, Recipe(), epoch, 0))[0]
+            return method.loss(Step(module, x, y, Recipe(epochs=10), epoch, 0))[0]
 
         def mixture(grown: float) -> Tensor:
             low, high = (x - grown * 0.2).clamp(min=0), (x + grown * 0.2).clamp(max=1)
@@ -181,7 +179,7 @@ class TestTraining:
             worst = entropy(worst_outputs(module, low, high, y), y)
             return (1 - 0.6 * grown) * entropy(module(x), y) + 0.6 * grown * worst
 
-        for epoch, grown in ((0.5, 0), (1, 0), (2, 0.25), (3, 0.5), (5, 1), (9, 1)):
+        for epoch, grown in ((0.0, 0), (1, 0.25), (2, 0.5), (4, 1), (9, 1)):
             torch.testing.assert_close(loss(epoch), mixture(grown))
 
 

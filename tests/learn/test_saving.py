@@ -119,13 +119,13 @@ class TestCard:
                 Adversarial("pgd", 0.1, steps=3),
                 {
                     "name": "adversarial", "attack": "pgd", "eps": 0.1, "norm": "linf", "steps": 3,
-                    "step": None, "share": 1.0, "lower": 0.0, "upper": 1.0,
+                    "step": None, "share": 1.0, "ramp": 0.25, "lower": 0.0, "upper": 1.0,
                 },
             ),
             (
                 Interval(0.1),
                 {
-                    "name": "interval", "eps": 0.1, "share": 0.5, "warmup": 1.0, "ramp": 5.0,
+                    "name": "interval", "eps": 0.1, "share": 0.5, "ramp": 0.5,
                     "lower": 0.0, "upper": 1.0,
                 },
             ),

@@ -73,6 +73,7 @@ def download(source: Published, file: str) -> Path:
     """
     import pooch  # here: it loads an HTTP client that an offline run never needs
 
+    pooch.get_logger().setLevel("WARNING")  # the line below tells enough
     folder = cache_folder(source.name)
     failures = []
     for mirror in source.mirrors:

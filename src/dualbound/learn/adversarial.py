@@ -26,6 +26,16 @@ def checked_eps(eps: float) -> None:
         raise InvalidInput(f"eps is {eps}; expected a radius of 0 or more.")
 
 
+def checked_ramp(ramp: float) -> None:
+    """Refuse what is no share of a training.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not 0 <= ramp <= 1:
+        raise InvalidInput(f"ramp is {ramp}; expected a share of the training, 0 to 1.")
+
+
 @dataclass(frozen=True)
 class Adversarial(Method):
     """The loss at adversaries of each batch, made against the network as it is.
@@ -41,6 +51,8 @@ class Adversarial(Method):
         steps: of PGD.
         step: its length relative to eps; 2.5 divided by the steps when not given.
         share: of the loss that is at the adversaries.
+        ramp: over which share of the training eps grows from 0: from the first step on, a large
+            one can keep a network at guessing.
         lower: smallest value of an input.
         upper: largest value of an input.
     """
@@ -51,11 +63,13 @@ class Adversarial(Method):
     steps: int = 7
     step: float | None = None
     share: float = 1.0
+    ramp: float = 0.25
     lower: float = 0.0
     upper: float = 1.0
 
     def __post_init__(self) -> None:
         checked_eps(self.eps)
+        checked_ramp(self.ramp)
         if self.attack not in ATTACKS:
             raise InvalidInput(f"attack is {self.attack!r}; expected {' or '.join(ATTACKS)}.")
         if not 0 <= self.share <= 1:
@@ -76,10 +90,11 @@ class Adversarial(Method):
         from dualbound.attacks import fgsm, pgd
 
         net, x, y = step.module, step.x, step.y
-        around = _around(self)
+        eps = step.grown(self.ramp) * self.eps
+        around = _around(self, eps)
         if self.attack == "fgsm":
             return fgsm(net, x, y, **around)
-        length = (2.5 / self.steps if self.step is None else self.step) * self.eps
+        length = (2.5 / self.steps if self.step is None else self.step) * eps
         return pgd(net, x, y, steps=self.steps, step=length, seed=step.seed, early=False, **around)
 
 
@@ -119,7 +134,7 @@ class Virtual(Method):
         from dualbound.attacks import virtual
 
         outputs = step.module(step.x)
-        around = _around(self)
+        around = _around(self, self.eps)
         turned = virtual(
             step.module, step.x, step.y, xi=self.xi, iterations=self.iterations, seed=step.seed,
             **around,
@@ -131,10 +146,10 @@ class Virtual(Method):
         return step.mean_loss(outputs) + self.weight * distance, outputs
 
 
-def _around(method: Adversarial | Virtual) -> Allowed:
+def _around(method: Adversarial | Virtual, eps: float) -> Allowed:
     """The region of its adversaries."""
     return {
-        "eps": method.eps,
+        "eps": eps,
         "norm": method.norm,
         "lower": method.lower,
         "upper": method.upper,

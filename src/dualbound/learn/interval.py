@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from dualbound.errors import InvalidInput
-from dualbound.learn.adversarial import checked_eps
+from dualbound.learn.adversarial import checked_eps, checked_ramp
 from dualbound.learn.method import Method, Step
 
 if TYPE_CHECKING:
@@ -25,21 +25,20 @@ class Interval(Method):
     Attributes:
         eps: radius of the L∞ ball, in the units of the inputs.
         share: of the loss that is at the worst outputs, at the end.
-        warmup: epochs before eps and share begin to grow from 0.
-        ramp: epochs over which they grow.
+        ramp: over which share of the training eps and share grow from 0.
         lower: smallest value of an input.
         upper: largest value of an input.
     """
 
     eps: float
     share: float = 0.5
-    warmup: float = 1.0
-    ramp: float = 5.0
+    ramp: float = 0.5
     lower: float = 0.0
     upper: float = 1.0
 
     def __post_init__(self) -> None:
         checked_eps(self.eps)
+        checked_ramp(self.ramp)
         if not 0 <= self.share <= 1:
             raise InvalidInput(f"share is {self.share}; expected a part of the loss, 0 to 1.")
 
@@ -47,7 +46,7 @@ class Interval(Method):
         """See `Method.loss`; the outputs are those at the inputs."""
         _refuse_unknown(step.module)
         outputs = step.module(step.x)
-        grown = min(max((step.epoch - self.warmup) / max(self.ramp, 1e-9), 0.0), 1.0)
+        grown = step.grown(self.ramp)
         clean = step.mean_loss(outputs)
         if not grown:
             return clean, outputs

@@ -36,6 +36,11 @@ class Step:
     epoch: float
     seed: int
 
+    def grown(self, ramp: float) -> float:
+        """How much of a radius counts now, that grows over such a share of the training."""
+        done = self.epoch / max(self.recipe.epochs, 1)
+        return 1.0 if done >= ramp else done / ramp
+
     def mean_loss(self, outputs: Tensor) -> Tensor:
         """The recipe's loss of outputs against the labels."""
         return self.recipe.losses(outputs, self.y).mean()
