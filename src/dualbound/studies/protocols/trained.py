@@ -171,8 +171,8 @@ def history_of(trained: Trained) -> list[dict[str, Any]]:
 def mean_and_error(values: Iterable[float]) -> tuple[float, float]:
     """The mean, and its standard error (0 of one value).
 
-    >>> mean_and_error([1.0, 2.0, 3.0])
-    (2.0, 0.5773502691896257)
+    >>> mean_and_error([1.0, 2.0, 2.0, 3.0])
+    (2.0, 0.408248...)
     """
     found = list(values)
     if len(found) < 2:
