@@ -36,8 +36,8 @@ def train(
             "--arch",
             "-a",
             metavar="ARCH",
-            help="dnn1 … dnn5, mlp-64, mlp-64-64, mlp-50-20, cnn-paper, cnn-cifar, cnn-small; "
-            "layers such as 784-64-64-10 or 32c3-m2-d0.5-128-10; or a .toml file.",
+            help="dnn1 … dnn5, mlp-64, mlp-64-64, mlp-50-20, cnn-paper, cnn-cifar, cnn-small, "
+            "cnn-cleverhans; layers such as 784-64-64-10 or 32c3-m2-d0.5-128-10; or a .toml file.",
             show_default=False,
         ),
     ],

@@ -39,11 +39,13 @@ NAMED = {
     "cnn-cifar": (
         "64c3p1-64c3-m2-d0.5-128c3p1-128c3-m2-d0.5-256c3p1-256c3-m2-d0.5-1024-512-d0.25-10"
     ),
+    "cnn-cleverhans": "64c8s2p3-128c6s2-128c5-10",
     "cnn-small": "16c4s2p1-32c4s2p1-100-10",
 }
 """The papers' networks (koot: dnn1 to dnn5; schoenfeld: mlp-64, mlp-64-64; the base network of
-pruning: mlp-50-20; cnn: cnn-paper, cnn-cifar), and a small convolutional one that is often used to
-compare robust training: Wong and Kolter, *Provable defenses*, 2018."""
+pruning: mlp-50-20; cnn: cnn-paper, cnn-cifar, and for its attacks cnn-cleverhans), and a small
+convolutional one that is often used to compare robust training: Wong and Kolter, *Provable
+defenses*, 2018."""
 
 GRAMMAR = (
     "64 (dense), 32c3 (32 filters of 3 x 3; with s2 stride 2, with p1 padding 1), m2 or a2 (max or "
@@ -272,6 +274,6 @@ def names() -> Sequence[str]:
     """Architectures by name.
 
     >>> len(names())
-    11
+    12
     """
     return tuple(NAMED)

@@ -101,7 +101,7 @@ _EPS = {
 }
 _TRAINED_AT = {"mnist": 0.3, "cifar10": 0.05}
 _ROBUST = Recipe(epochs=8, rate=0.02, warmup=1.0)
-_ARCHITECTURE = {"mnist": "cnn-paper", "cifar10": "cnn-cifar"}
+_ARCHITECTURE = {"mnist": "cnn-cleverhans", "cifar10": "cnn-cifar"}
 _PUBLISHED = {
     ("mnist", "plain"): (0.3, 0.012),
     ("mnist", "fgsm"): (0.3, 0.8405),
