@@ -5,8 +5,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from test_class_folders import picture
 
+from data.test_class_folders import picture
 from dualbound.data import cifar, load_dataset
 from dualbound.data.cifar import CLASSES, cifar10, cifar10_is_here
 from dualbound.errors import DataError

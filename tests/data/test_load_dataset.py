@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_class_folders import TWO, write
-from test_mnist import write_set
 
+from data.test_class_folders import TWO, write
+from data.test_mnist import write_set
 from dualbound.data import load_dataset
 from dualbound.data.images import load_image, needs_download
 from dualbound.data.sample import sample

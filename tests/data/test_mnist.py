@@ -3,8 +3,8 @@ import gzip
 import numpy as np
 import pooch
 import pytest
-from test_idx import idx
 
+from data.test_idx import idx
 from dualbound.data.mnist import fashion_mnist, mnist
 from dualbound.errors import DataError
 
