@@ -26,12 +26,15 @@ def checked_eps(eps: float) -> None:
         raise InvalidInput(f"eps is {eps}; expected a radius of 0 or more.")
 
 
-def checked_ramp(ramp: float) -> None:
-    """Refuse what is no share of a training.
+def checked_mixture(eps: float, share: float, ramp: float) -> None:
+    """Refuse what is no radius, no part of a loss, or no share of a training.
 
     Raises:
-        InvalidInput: it is none.
+        InvalidInput: one of them.
     """
+    checked_eps(eps)
+    if not 0 <= share <= 1:
+        raise InvalidInput(f"share is {share}; expected a part of the loss, 0 to 1.")
     if not 0 <= ramp <= 1:
         raise InvalidInput(f"ramp is {ramp}; expected a share of the training, 0 to 1.")
 
@@ -68,12 +71,9 @@ class Adversarial(Method):
     upper: float = 1.0
 
     def __post_init__(self) -> None:
-        checked_eps(self.eps)
-        checked_ramp(self.ramp)
+        checked_mixture(self.eps, self.share, self.ramp)
         if self.attack not in ATTACKS:
             raise InvalidInput(f"attack is {self.attack!r}; expected {' or '.join(ATTACKS)}.")
-        if not 0 <= self.share <= 1:
-            raise InvalidInput(f"share is {self.share}; expected a part of the loss, 0 to 1.")
         if self.steps < 1:
             raise InvalidInput(f"steps is {self.steps}; expected 1 or more.")
 

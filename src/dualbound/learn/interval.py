@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from dualbound.errors import InvalidInput
-from dualbound.learn.adversarial import checked_eps, checked_ramp
+from dualbound.learn.adversarial import checked_mixture
 from dualbound.learn.method import Method, Step
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ class Interval(Method):
     upper: float = 1.0
 
     def __post_init__(self) -> None:
-        checked_eps(self.eps)
-        checked_ramp(self.ramp)
-        if not 0 <= self.share <= 1:
-            raise InvalidInput(f"share is {self.share}; expected a part of the loss, 0 to 1.")
+        checked_mixture(self.eps, self.share, self.ramp)
 
     def loss(self, step: Step) -> tuple[Tensor, Tensor]:
         """See `Method.loss`; the outputs are those at the inputs."""
