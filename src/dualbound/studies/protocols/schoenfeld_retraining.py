@@ -106,9 +106,9 @@ def _cells(quick: bool) -> list[Cell]:
             retrained,
             {"seed": seed, "after": None if after is None else list(after)},
         )
-        for seed in range(1 if quick else NETWORKS)
         for setting, after in SETTINGS.items()
         if not quick or after is not None
+        for seed in range(1 if quick else NETWORKS)
     ]
 
 
