@@ -1,0 +1,543 @@
+"""Which units a network needs: scores by a program over a batch of inputs, with a proved bound."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from dualbound.bounds import crown
+from dualbound.bounds.crown import maximum
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock, Limits
+from dualbound.network import Network
+from dualbound.network.torch_chain import Chain, chain
+from dualbound.prune.score_program import Hinge, Loss, ScoreProgram, loss_named
+from dualbound.prune.scored import Scored, lowered, scored, shifts_to_zero
+from dualbound.prune.units import Keep, Layer, layers_of
+from dualbound.queries import Neuron, activate
+from dualbound.region import Box
+from dualbound.solvers import Effort, Solver, solver_named
+
+THRESHOLD = 1e-3
+"""Units with a score below it are not needed (the papers' choice)."""
+
+CLOSED = 1e-4
+"""The relative gap between value and bound that counts as closed."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How a search for scores is going.
+
+    Attributes:
+        part: which program, where there are several: a class, or a layer.
+        value: of the best scores so far.
+        bound: that is proved.
+        removable: how many units of the best scores are below the threshold.
+        seconds: since the beginning.
+    """
+
+    part: str
+    value: float
+    bound: float
+    removable: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """Scores of all units, from 0 (not needed) to 1.
+
+    Attributes:
+        layers: whose units they are of.
+        scores: of each layer's units, by its name.
+        value: of the objective at the scores, evaluated outside the solver; the mean where there
+            are several programs.
+        bound: proved: no scores have a lower value.
+        sparsity: the first part of the value.
+        loss: the mean loss at the scores.
+        loss_before: the mean loss of the network as it is.
+        order: the units as they were let go one by one, the one that is missed least first, as
+            places among the units of all layers; those that are never active are the first.
+        relaxed: whether the bound is that of linear programs alone.
+        finished: whether the gap is closed; else the time was over.
+        note: what there is to say; usually empty.
+        seconds: that it took.
+        programs: how many programs were solved.
+    """
+
+    layers: tuple[Layer, ...]
+    scores: Mapping[str, Float[np.ndarray, " units"]]
+    value: float
+    bound: float
+    sparsity: float
+    loss: float
+    loss_before: float
+    order: tuple[int, ...]
+    relaxed: bool
+    finished: bool
+    note: str = field(default="", kw_only=True)
+    seconds: float = field(repr=False, kw_only=True)
+    programs: int = field(repr=False, kw_only=True)
+
+    @property
+    def gap(self) -> float:
+        """Between value and bound, relative to the value where that is above 1."""
+        return max(self.value - self.bound, 0.0) / max(abs(self.value), 1.0)
+
+    def keep(self, threshold: float | str = THRESHOLD) -> Keep:
+        """Which units stay.
+
+        Args:
+            threshold: a unit with a score below it goes; ``mean`` stands for the mean score of
+                its layer.
+
+        Raises:
+            InvalidInput: another word, or no number from 0 to 1.
+        """
+        if threshold == "mean":
+            return {name: scores >= scores.mean() for name, scores in self.scores.items()}
+        if isinstance(threshold, str) or not 0 <= threshold <= 1:
+            raise InvalidInput(
+                f"The threshold is {threshold!r}; expected a number from 0 to 1, or 'mean'."
+            )
+        return {name: scores >= threshold for name, scores in self.scores.items()}
+
+
+def importance(
+    network: Network | Chain,
+    x: ArrayLike,
+    labels: ArrayLike,
+    *,
+    loss: str = "softmax",
+    weight: float = 5.0,
+    eps: float = 0.0,
+    relaxed: bool = False,
+    whole: bool = False,
+    by: str = "all",
+    solver: str | Solver = "highs",
+    gap: float = CLOSED,
+    limits: Limits | None = None,
+    on_progress: Callable[[Moment], None] | None = None,
+) -> Importance:
+    r"""Find the scores that let the most units go at the least loss, and prove how good they are.
+
+    A unit with score s is ``max(Wx + b - (1 - s) u, 0)`` at every input, so one of score 0 is gone.
+    See `dualbound.prune.score_program` for the objective (ElAraby, Wolf, Carvalho, 2020). First
+    units are let go one by one, each time the one whose going costs least, and the best of these
+    scores are improved one at a time; then programs look for better ones, and prove a bound.
+
+    Args:
+        network: a chain of layers, see `dualbound.network.torch_chain`.
+        x: inputs, ``(k, n)`` or in the network's input shape.
+        labels: the right one of each, ``(k,)``.
+        loss: of the outputs: ``softmax``, of which tangents are added until the gap is closed, or
+            ``hinge``, ``max(0, 1 + largest other output - right output)``.
+        weight: of the mean loss against the number of units, the papers' lambda.
+        eps: above 0, the loss is the worst over all inputs of [0, 1] so near in L∞, which asks for
+            the hinge: the units that robustness needs. The worst inputs are found and proved by
+            `dualbound.activate` and join the program until nothing is worse.
+        relaxed: rectifiers by their triangles, in linear programs alone: faster, with a weaker
+            bound. Values are those of the network itself in either case.
+        whole: scores are 0 or 1, and nothing between.
+        by: ``all`` layers at once; ``layer``: the last one first, then the one before it with the
+            scores found so far; ``class``: one program for the inputs of each class, scores
+            averaged.
+        solver: that solves the programs.
+        gap: between value and bound that counts as closed, relative.
+        limits: when to stop; so does Ctrl-C, and the best scores so far are returned.
+        on_progress: told after every program.
+
+    Raises:
+        InvalidInput: inputs that do not fit, a weight that is not positive, a network without
+            rectified layers, or an option that is not known.
+        UnsupportedOperator: the network is no chain of layers.
+
+    **Trusts** the solver's dual bound, within its tolerance.
+
+    >>> from dualbound import Network
+    >>> net = Network.dense([[[1.0], [0.0]], [[4.0, 1.0], [-4.0, 1.0]]], [[0.0, 1.0], [0.0, 0.0]])
+    >>> found = importance(net, np.array([[1.0]]), np.array([0]), loss="hinge", weight=1.0)
+    >>> found.scores["relu1"].round(3), round(found.value, 4), found.finished
+    (array([0.125, 0.   ]), -1.9375, True)
+    """
+    made = network if isinstance(network, Chain) else chain(network)
+    if isinstance(network, Chain):
+        from dualbound.network import read_torch
+
+        network = read_torch(made.module, made.shape)
+        made = chain(network)
+    rows = network.flatten(x)
+    labels = np.asarray(labels)
+    _check(network, rows, labels, weight, eps, loss, gap)
+    if by not in ("all", "layer", "class"):
+        raise InvalidInput(f"Scores are sought by all, layer or class; found {by!r}.")
+    layers = layers_of(made)
+    with Clock(limits).catching_ctrl_c() as clock:
+        search = _Search(
+            network, layers, loss_named(loss), weight, eps, relaxed, whole,
+            solver_named(solver), gap, clock, on_progress,
+        )  # fmt: skip
+        if by == "class":
+            found = search.class_by_class(rows, labels)
+        elif by == "layer":
+            found = search.layer_by_layer(rows, labels)
+        else:
+            found = search.at_once(rows, labels, np.full(search.units, np.nan), "")
+        return search.told(found, rows, labels)
+
+
+def _check(
+    network: Network, x: np.ndarray, labels: np.ndarray, weight: float, eps: float, loss: str,
+    gap: float,
+) -> None:  # fmt: skip
+    if not len(x):
+        raise InvalidInput("There are no inputs to score units on.")
+    if labels.shape != (len(x),) or not np.issubdtype(labels.dtype, np.integer):
+        raise InvalidInput(
+            f"Labels of shape {labels.shape} and type {labels.dtype} for {len(x)} inputs; expected "
+            "one whole number for each."
+        )
+    if labels.min() < 0 or labels.max() >= network.output_size:
+        raise InvalidInput(
+            f"Labels from {labels.min()} to {labels.max()}; the network has "
+            f"{network.output_size} outputs."
+        )
+    if not (weight > 0 and math.isfinite(weight)):
+        raise InvalidInput(f"The weight of the loss must be positive, found {weight}.")
+    if not 0 <= eps <= 1:
+        raise InvalidInput(f"The radius must be from 0 to 1, found {eps}.")
+    if eps > 0 and loss != "hinge":
+        raise InvalidInput(
+            f"The worst {loss} loss within a radius cannot be proved: use the loss 'hinge'."
+        )
+    if not 0 <= gap < 1:
+        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Scores, and what is known of them."""
+
+    scores: np.ndarray
+    value: float
+    bound: float
+    finished: bool
+    order: tuple[int, ...] = ()
+
+
+@dataclass
+class _Search:
+    """The programs of one question."""
+
+    network: Network
+    layers: tuple[Layer, ...]
+    loss: Loss
+    weight: float
+    eps: float
+    relaxed: bool
+    whole: bool
+    solver: Solver
+    gap: float
+    clock: Clock
+    tell: Callable[[Moment], None] | None
+    programs: int = 0
+
+    @property
+    def units(self) -> int:
+        """How many units are scored."""
+        return sum(layer.units for layer in self.layers)
+
+    def at_once(self, x: np.ndarray, labels: np.ndarray, fixed: np.ndarray, part: str) -> _Found:
+        """One program; with a radius, one after another until no input is worse."""
+        boxes = [box_around(row, self.eps) for row in x]
+        most = shifts_to_zero(self.network, self.layers, boxes)
+        rows, owners = x, np.arange(len(x))
+        best = _Found(np.ones(self.units), math.inf, -math.inf, False)
+        while True:
+            seen = scored(self.network, self.layers, rows, most)
+            run = _Run(self, seen, labels[owners], fixed, owners, best.scores)
+            found = run.to_the_end(part)
+            if self.eps == 0:
+                return found
+            worst, losses = self._worst(x, labels, most, found.scores)
+            value = run.program.sparsity(found.scores) + self.weight * float(losses.mean())
+            bound = max(best.bound, found.bound)
+            if value < best.value:
+                best = _Found(found.scores, value, bound, False, found.order)
+            best = replace(best, bound=bound, finished=_closed(best.value, bound, self.gap))
+            new = [k for k, row in enumerate(worst) if not any((rows == row).all(axis=1))]
+            if best.finished or self.clock.expired or not new:
+                return best
+            rows = np.concatenate([rows, worst[new]])
+            owners = np.concatenate([owners, new])
+
+    def _worst(
+        self, x: np.ndarray, labels: np.ndarray, most: np.ndarray, scores: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """For each input the worst one near it, and a proved upper bound of the loss there."""
+        net = lowered(self.network, self.layers, (1 - scores) * most)
+        worst, losses = x.copy(), np.zeros(len(x))
+        for k, (row, label) in enumerate(zip(x, labels, strict=True)):
+            worst[k], losses[k] = worst_input(net, row, int(label), self.eps, self.clock)
+        return worst, losses
+
+    def class_by_class(self, x: np.ndarray, labels: np.ndarray) -> _Found:
+        """The mean of the scores of each class."""
+        found = [
+            self.at_once(
+                x[labels == label], labels[labels == label], np.full(self.units, np.nan),
+                f"class {label}",
+            )
+            for label in np.unique(labels)
+        ]  # fmt: skip
+        return _Found(
+            np.mean([one.scores for one in found], axis=0),
+            float(np.mean([one.value for one in found])),
+            float(np.mean([one.bound for one in found])),
+            all(one.finished for one in found),
+            _by_mean_place([one.order for one in found]),
+        )
+
+    def layer_by_layer(self, x: np.ndarray, labels: np.ndarray) -> _Found:
+        """The last layer, then the one before it with those scores, and so on."""
+        fixed, ends = np.ones(self.units), np.cumsum([0, *(one.units for one in self.layers)])
+        finished = True
+        order: tuple[int, ...] = ()
+        for k in reversed(range(len(self.layers))):
+            fixed[ends[k] : ends[k + 1]] = np.nan
+            found = self.at_once(x, labels, fixed.copy(), self.layers[k].name)
+            fixed, finished = found.scores, finished and found.finished
+            order += tuple(one for one in found.order if one not in order)
+        return replace(found, finished=finished, order=order)
+
+    def told(self, found: _Found, x: np.ndarray, labels: np.ndarray) -> Importance:
+        """The answer."""
+        most = shifts_to_zero(self.network, self.layers, [box_around(row, self.eps) for row in x])
+        seen = scored(self.network, self.layers, x, most)
+        program = ScoreProgram(
+            seen, labels, self.loss, self.weight, self.whole, np.full(self.units, np.nan)
+        )
+        ends = np.cumsum([0, *(one.units for one in self.layers)])
+        scores = {
+            layer.name: found.scores[ends[k] : ends[k + 1]] for k, layer in enumerate(self.layers)
+        }
+        sparsity = program.sparsity(found.scores)
+        return Importance(
+            layers=self.layers,
+            scores=scores,
+            value=found.value,
+            bound=found.bound,
+            sparsity=sparsity,
+            loss=program.mean_loss(found.scores),
+            loss_before=float(program.loss(self.network(x), labels).mean()),
+            order=found.order,
+            relaxed=self.relaxed,
+            finished=found.finished,
+            note="; ".join(_notes(scores, labels, self.clock)),
+            seconds=self.clock.seconds,
+            programs=self.programs,
+        )
+
+
+def _notes(scores: Mapping[str, np.ndarray], labels: np.ndarray, clock: Clock) -> list[str]:
+    notes = []
+    gone = {name: int((one < THRESHOLD).sum()) for name, one in scores.items()}
+    if not any(gone.values()):
+        notes.append("no unit has a score below 0.001: a smaller weight of the loss removes more")
+    emptied = [name for name, count in gone.items() if count == len(scores[name])]
+    if emptied:
+        notes.append(
+            f"all units of {' and '.join(emptied)} have scores below 0.001: the loss weighs too "
+            "little against them, give it a larger weight"
+        )
+    if len(np.unique(labels)) == 1:
+        notes.append(
+            f"all inputs have the label {labels[0]}: what other labels need was not looked at"
+        )
+    if clock.interrupted:
+        notes.append("interrupted")
+    return notes
+
+
+class _Run:
+    """One program, solved again with more tangents until they meet the loss."""
+
+    def __init__(
+        self, search: _Search, seen: Scored, labels: np.ndarray, fixed: np.ndarray,
+        owners: np.ndarray, start: np.ndarray,
+    ) -> None:  # fmt: skip
+        self.search = search
+        self.program = ScoreProgram(
+            seen, labels, search.loss, search.weight, search.whole, fixed, owners=owners
+        )
+        self.best = np.where(np.isnan(self.program.fixed), start, self.program.fixed)
+        self.value, self.bound = self.program.value(self.best), -math.inf
+        self.program.meet(self.best)
+
+    def to_the_end(self, part: str) -> _Found:
+        """Scores whose gap is closed, or the best that there was time for."""
+        search = self.search
+        order = self.eliminate()
+        self.flip()
+        met = self._until_met(part, relaxed=True)
+        if not search.relaxed:
+            self._until_met(part, relaxed=False)
+        met = met if search.relaxed else _closed(self.value, self.bound, search.gap)
+        return _Found(self.best, self.value, self.bound, met, order)
+
+    def eliminate(self) -> tuple[int, ...]:
+        """Let the units go one by one, the one that is missed least first; their order.
+
+        What each would cost is looked at again only when it is the least of all: mostly it has not
+        changed by much.
+        """
+        program = self.program
+        scores = self.best.copy()
+        order = [int(k) for k in np.flatnonzero(program.scored.most == 0)]
+        free = [int(k) for k in program.live if math.isnan(program.fixed[k]) and scores[k]]
+        queue = [(-math.inf, -1, k) for k in free]
+        round_ = 0
+        while queue:
+            _cost, seen, k = heapq.heappop(queue)
+            if seen == round_:
+                scores[k] = 0.0
+                order.append(k)
+                self.take(scores.copy())
+                round_ += 1
+                continue
+            if self.search.clock.expired:
+                return (*order, k, *(one for *_, one in sorted(queue)))
+            without = scores.copy()
+            without[k] = 0.0
+            heapq.heappush(queue, (program.value(without), round_, k))
+        return tuple(order)
+
+    def flip(self) -> None:
+        """Let units go or come back one at a time, as long as the value falls."""
+        program = self.program
+        free = [int(k) for k in program.live if math.isnan(program.fixed[k])]
+        better = True
+        while better:
+            better = False
+            for k in free:
+                if self.search.clock.expired:
+                    return
+                other = self.best.copy()
+                other[k] = 0.0 if other[k] else 1.0
+                better |= self.take(other)
+
+    def _until_met(self, part: str, *, relaxed: bool) -> bool:
+        """Solve and add tangents until there is nothing more to gain; whether it came so far."""
+        while not self.search.clock.expired:
+            if self._once(part, relaxed=relaxed):
+                return True
+        return False
+
+    def take(self, scores: np.ndarray) -> bool:
+        """Keep scores if they are better."""
+        value = self.program.value(scores)
+        if value < self.value - 1e-12:
+            self.best, self.value = scores, value
+            return True
+        return False
+
+    def _once(self, part: str, *, relaxed: bool) -> bool:
+        """Solve it once; whether there is nothing more to be gained this way."""
+        search, program = self.search, self.program
+        program.integer = not relaxed
+        built, encoding, losses = program.build()
+        start = None if relaxed else program.start(encoding, built, self.best)
+        solution = search.solver.solve(
+            built, search.clock, start=start, gap=search.gap / 2,
+            on_effort=lambda effort: self._say(part, effort),
+        )  # fmt: skip
+        search.programs += 1
+        before = self.bound
+        if solution.bound is not None:
+            self.bound = max(self.bound, solution.bound)
+        if solution.x is None:
+            return True
+        scores = program.scores_at(encoding, solution.x)
+        self.take(scores)
+        outputs = encoding.values[program.scored.network.output]
+        reached = outputs.coefficients @ solution.x[: outputs.coefficients.shape[1]]
+        reached = (reached + outputs.constant).reshape(program.scored.count, -1)
+        missed = program.worst(program.loss(reached, program.labels)) - solution.x[losses]
+        program.meet_outputs(reached)
+        program.meet(scores)
+        self._say(part, None)
+        if _closed(self.value, self.bound, search.gap):
+            return True
+        met = float(missed.mean()) * search.weight <= search.gap
+        return relaxed and (met or self.bound <= before + search.gap / 10)
+
+    def _say(self, part: str, effort: Effort | None) -> None:
+        if self.search.tell is None:
+            return
+        bound = self.bound
+        if effort is not None and effort.bound is not None:
+            bound = max(bound, effort.bound)
+        removable = int((self.best < THRESHOLD).sum())
+        self.search.tell(Moment(part, self.value, bound, removable, self.search.clock.seconds))
+
+
+def _by_mean_place(orders: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """One order of several: by the mean of the places."""
+    places = np.mean([np.argsort(order) for order in orders], axis=0)
+    return tuple(int(k) for k in np.argsort(places, kind="stable"))
+
+
+def _closed(value: float, bound: float, gap: float) -> bool:
+    return value - bound <= gap * max(1.0, abs(value)) + 1e-9
+
+
+def box_around(x: Float[np.ndarray, " n"], eps: float) -> Box:
+    """The inputs of [0, 1] within a radius of one, L∞; the input alone for a radius of 0."""
+    if eps == 0:
+        return Box(x, x)
+    return Box(np.maximum(x - eps, 0.0), np.minimum(x + eps, 1.0))
+
+
+def worst_input(
+    network: Network, x: Float[np.ndarray, " n"], label: int, eps: float, clock: Clock
+) -> tuple[Float[np.ndarray, " n"], float]:
+    """The input near another whose hinge is largest, and a proved bound of it.
+
+    Args:
+        network: any.
+        x: the input, in [0, 1].
+        label: the right one.
+        eps: how near, L∞.
+        clock: when to stop.
+    """
+    region = box_around(x, eps)
+    others = [j for j in range(network.output_size) if j != label]
+    rows = np.eye(network.output_size)[others] - np.eye(network.output_size)[label]
+    ends = maximum(network, region, crown(network, region), network.output, rows)
+    worst, value, bound = x, -math.inf, -math.inf
+    for j, end in sorted(zip(others, ends, strict=True), key=lambda pair: -pair[1]):
+        if end <= value:
+            bound = max(bound, float(end))
+            break
+        left = clock.remaining
+        if left <= 0:
+            bound = max(bound, float(end))
+            break
+        found = activate(
+            network, {Neuron("logits", j): 1.0, Neuron("logits", label): -1.0}, region,
+            gap=1e-6, limits=Limits(None if left == math.inf else left),
+        )  # fmt: skip
+        bound = max(bound, min(found.bound, float(end)))
+        if found.value is not None and found.x is not None and found.value > value:
+            worst, value = found.x.reshape(-1), found.value
+    return worst, max(0.0, 1 + bound)
+
+
+__all__: Sequence[str] = ("CLOSED", "THRESHOLD", "Hinge", "Importance", "Moment", "importance")

@@ -1,0 +1,195 @@
+"""``prune``: units that are not needed go, the rest is trained a little more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dualbound.data import Dataset
+from dualbound.errors import InvalidInput, SoundnessError
+from dualbound.learn import Recipe, evaluate, train
+from dualbound.learn.saving import to_onnx
+from dualbound.learn.training import Moment as TrainingMoment
+from dualbound.limits import Limits
+from dualbound.network import Network
+from dualbound.network.torch_chain import Chain, chain
+from dualbound.prune.importance import THRESHOLD, Importance, Moment, importance
+from dualbound.prune.ranking import (
+    RANKINGS,
+    gradient_order,
+    importance_order,
+    magnitude_order,
+    random_order,
+    without_first,
+)
+from dualbound.prune.removal import parameters, removed
+from dualbound.prune.units import Keep, Layer, layers_of, masked
+
+FINE_TUNING = Recipe(epochs=5, rate=0.01, warmup=0.5)
+"""What a network is trained by after it was cut, unless told otherwise."""
+
+_SAME = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """A network without some of its units.
+
+    Attributes:
+        before: as it was.
+        cut: without the units, its weights otherwise the same.
+        after: after fine-tuning; the cut one where there was none.
+        layers: whose units could go.
+        keep: which units stayed.
+        ranking: what they were chosen by.
+        scores: of all units, where they were chosen by importance.
+        finished: whether the fine-tuning came to its end.
+    """
+
+    before: Chain
+    cut: Chain
+    after: Chain
+    layers: tuple[Layer, ...]
+    keep: Keep
+    ranking: str
+    scores: Importance | None
+    finished: bool
+
+    @property
+    def parameters(self) -> tuple[int, int]:
+        """Of how many numbers the network is made, before and after."""
+        return parameters(self.before.module), parameters(self.after.module)
+
+    @property
+    def units(self) -> tuple[int, int]:
+        """How many units there were, and are."""
+        kept = sum(int(mask.sum()) for mask in self.keep.values())
+        return sum(layer.units for layer in self.layers), kept
+
+    def models(self) -> dict[str, bytes]:
+        """The networks as ONNX files: before, cut and after."""
+        return {
+            name: to_onnx(one.module, one.shape)
+            for name, one in (("before", self.before), ("cut", self.cut), ("after", self.after))
+        }
+
+    def accuracies(self, data: Dataset) -> dict[str, float]:
+        """Of the three networks."""
+        return {
+            name: evaluate(one.module, data).accuracy
+            for name, one in (("before", self.before), ("cut", self.cut), ("after", self.after))
+        }
+
+
+def prune(
+    network: Network,
+    data: Dataset,
+    *,
+    each: int = 20,
+    ranking: str = "importance",
+    threshold: float | str = THRESHOLD,
+    remove: float | None = None,
+    loss: str = "softmax",
+    weight: float = 5.0,
+    eps: float = 0.0,
+    relaxed: bool = False,
+    by: str = "all",
+    solver: str = "highs",
+    seed: int = 0,
+    recipe: Recipe | None = FINE_TUNING,
+    test: Dataset | None = None,
+    folder: Path | None = None,
+    limits: Limits | None = None,
+    on_score: Callable[[Moment], None] | None = None,
+    on_training: Callable[[TrainingMoment], None] | None = None,
+) -> Pruned:
+    """Remove the units that a network does not need, physically, and fine-tune what is left.
+
+    Args:
+        network: a chain of layers with a file, see `dualbound.network.torch_chain`.
+        data: to choose units on, and to train on.
+        each: inputs of each class to choose units on, drawn by the seed.
+        ranking: ``importance``, see `dualbound.prune.importance`; or, to compare with, ``random``,
+            ``magnitude`` of the weights or ``gradient`` of the loss, which need ``remove``.
+        threshold: units with a lower score go; ``mean``: lower than the mean of their layer.
+        remove: the share of all units that go, in place of a threshold; one of every layer stays.
+        loss: see `importance`, as for those that follow.
+        weight: of the loss.
+        eps: the radius in which the network is to stay right.
+        relaxed: linear programs alone.
+        by: ``all``, ``layer`` or ``class``.
+        solver: of the programs.
+        seed: of all draws.
+        recipe: of the fine-tuning; None leaves it out.
+        test: to evaluate on after each epoch.
+        folder: for checkpoints of the fine-tuning.
+        limits: of the search for scores.
+        on_score: told of the search for scores.
+        on_training: told of the training.
+
+    Raises:
+        InvalidInput: a layer would lose all its units, or an option that makes no sense.
+        UnsupportedOperator: the network is no chain of layers.
+        SoundnessError: the smaller network does not compute what the larger one does with the
+            removed units at 0.
+    """
+    made = chain(network)
+    layers = layers_of(made)
+    scores = None
+    if ranking not in RANKINGS:
+        raise InvalidInput(f"Units are ranked by {', '.join(RANKINGS)}; found {ranking!r}.")
+    if remove is not None and not 0 <= remove <= 1:
+        raise InvalidInput(f"The share of units to remove is from 0 to 1, found {remove}.")
+    if ranking != "importance" and remove is None:
+        raise InvalidInput(
+            f"Ranked by {ranking}, units have no score that a threshold could be compared with: "
+            "say what share of them to remove."
+        )
+    drawn = data.balanced(each, seed)
+    x, labels = drawn.values(), np.asarray(drawn.labels, dtype=int)
+    if ranking == "importance":
+        scores = importance(
+            network, x, labels, loss=loss, weight=weight, eps=eps, relaxed=relaxed, by=by,
+            solver=solver, limits=limits, on_progress=on_score,
+        )  # fmt: skip
+    if remove is None:
+        assert scores is not None  # noqa: S101  # other rankings are refused without a share
+        keep = scores.keep(threshold)
+    else:
+        order = {
+            "importance": lambda: importance_order(scores) if scores else (),
+            "random": lambda: random_order(made, seed),
+            "magnitude": lambda: magnitude_order(made),
+            "gradient": lambda: gradient_order(made, x, labels),
+        }[ranking]()
+        total = sum(layer.units for layer in layers)
+        count = min(round(remove * total), total - len(layers))
+        keep = without_first(layers, order, count)
+    cut = removed(made, keep)
+    _check(made, cut, keep, x)
+    after, finished = cut, True
+    if recipe is not None:
+        after = removed(made, keep)
+        finished = train(
+            after.module, data, replace(recipe, seed=seed), test=test, folder=folder,
+            on_progress=on_training,
+        ).finished  # fmt: skip
+    return Pruned(made, cut, after, layers, keep, ranking, scores, finished)
+
+
+def _check(before: Chain, cut: Chain, keep: Keep, x: np.ndarray) -> None:
+    """The cut network is the old one with the removed units at 0."""
+    import torch
+
+    rows = torch.from_numpy(np.asarray(x, dtype=np.float32)).reshape(-1, *before.shape)
+    with torch.no_grad():
+        there, here = masked(before, keep)(rows), cut.module(rows)
+    off = float((there - here).abs().max())
+    if off > _SAME * (1 + float(there.abs().max())):
+        raise SoundnessError(
+            f"The pruned network's outputs are {off:.3g} off those of the network with the "
+            "removed units at 0: this is a fault of dualbound."
+        )
