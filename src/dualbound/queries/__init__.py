@@ -6,6 +6,7 @@ from dualbound.queries.answer import Answer, Runtime, Stats, Status, Witness
 from dualbound.queries.attack import AtRadius, Attacked, Attacking, attack
 from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
+from dualbound.queries.compare import Compared, Comparing, Distance, Margin, Side, compare
 from dualbound.queries.nearest import nearest
 from dualbound.queries.neurons import Neuron, layer_node
 from dualbound.queries.perfect import perfect
@@ -28,11 +29,16 @@ __all__ = [
     "Attacked",
     "Attacking",
     "Classification",
+    "Compared",
+    "Comparing",
     "Counterexample",
+    "Distance",
+    "Margin",
     "Neuron",
     "Outcome",
     "Refused",
     "Runtime",
+    "Side",
     "Stats",
     "Status",
     "Verification",
@@ -42,6 +48,7 @@ __all__ = [
     "attack",
     "bounds",
     "classify",
+    "compare",
     "counterexample",
     "layer_node",
     "nearest",

@@ -34,6 +34,9 @@ from dualbound.tighten.layerwise import CANCELLED_SLACK
 STARTS, STARTS_A_NEURON = 1000, 40
 """Points of the region that a first point is looked for from, at most and for each neuron."""
 
+FEWEST_STARTS = 30
+"""The same where hardly a neuron can change its phase; in between by the square of the share."""
+
 ACTIVE_IS_ONE = {"bigm": True, "fischetti-jo": False, "indicator": True}
 """What a formulation's binary means; the papers' z is 1 where inactive."""
 
@@ -354,7 +357,11 @@ def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None
     """Offer the best that climbing and ascending from many points come to, until that is proved."""
     region = optimum.region
     most = STARTS if isinstance(region, Box) else STARTS // 5  # a step takes longer there
-    count = min(most, STARTS_A_NEURON * (1 + sum(relu.size for relu in objective.network.relus)))
+    neurons = sum(relu.size for relu in objective.network.relus)
+    count = min(most, STARTS_A_NEURON * (1 + neurons))
+    if neurons and set(objective.network.pre_activations) <= bounds.lower.keys():
+        open_ = bounds.unstable_count(objective.network) / neurons
+        count = max(min(count, FEWEST_STARTS), round(count * open_**2))
     middle = region.project((region.lower + region.upper)[None] / 2)
     points = np.vstack([middle, region.sample(np.random.default_rng(0), count - 1)])
     optimum.offer(points)

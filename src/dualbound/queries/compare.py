@@ -1,0 +1,400 @@
+"""``compare``: networks side by side on one data set, their robustness proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from dualbound.criterion import Untargeted
+from dualbound.data import Dataset
+from dualbound.errors import InvalidInput
+from dualbound.limits import Clock, Limits
+from dualbound.network import Network
+from dualbound.queries.activate import activate
+from dualbound.queries.nearest import nearest
+from dualbound.queries.neurons import Neuron
+from dualbound.region import Box
+from dualbound.search import Columns
+from dualbound.tighten.processes import finished, shared_among
+
+MARGIN_GAP = 1e-2
+"""Between the smallest margin and its proved bound, relative; absolute below 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Margin:
+    r"""By how much an input's label wins over another one, at worst, within a radius.
+
+    .. math:: \min_{\|x' - x\|_\infty \le \varepsilon}\; o_y(x') - o_t(x')
+
+    Attributes:
+        index: of the input.
+        label: y, the right one.
+        target: t.
+        value: the smallest found; negative where an adversary was found; None where nothing was.
+        bound: proved: no input within the radius has a smaller one.
+        x: where the value is reached, ``(n,)``, if it is negative.
+        seconds: that it took.
+    """
+
+    index: int
+    label: int
+    target: int
+    value: float | None
+    bound: float
+    x: Float[np.ndarray, " n"] | None
+    seconds: float
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an adversary: an input at which the other output is larger."""
+        return self.value is not None and self.value < 0
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is one, or a proof that there is none."""
+        return self.found or self.bound >= 0
+
+
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """How near the nearest adversary of an input is, L∞.
+
+    Attributes:
+        index: of the input.
+        value: of the nearest one found; None without one.
+        bound: proved: none is nearer.
+    """
+
+    index: int
+    value: float | None
+    bound: float
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """What is known of one network.
+
+    Attributes:
+        name: of it.
+        accuracy: on all of the data.
+        parameters: how many numbers it is made of.
+        margins: within the radius, for every image and every other label.
+        distances: of the nearest adversaries, of as many images as asked for.
+    """
+
+    name: str
+    accuracy: float
+    parameters: int
+    margins: tuple[Margin, ...] = field(repr=False)
+    distances: tuple[Distance, ...] = field(repr=False)
+
+    @property
+    def adversaries(self) -> list[Margin]:
+        """The margins below 0."""
+        return [one for one in self.margins if one.found]
+
+    @property
+    def open(self) -> int:
+        """How many questions were not decided."""
+        return sum(not one.decided for one in self.margins)
+
+    def robust(self) -> tuple[float, float] | None:
+        """The share of images with no adversary at all: proved, and not refuted."""
+        indices = sorted({one.index for one in self.margins})
+        if not indices:
+            return None
+        attacked = {one.index for one in self.margins if one.found}
+        left = attacked | {one.index for one in self.margins if not one.decided}
+        return 1 - len(left) / len(indices), 1 - len(attacked) / len(indices)
+
+    def matrix(self, classes: int) -> Int[np.ndarray, "c c"]:
+        """How many adversaries of each label (row) are for each target (column)."""
+        counts = np.zeros((classes, classes), dtype=int)
+        for one in self.adversaries:
+            counts[one.label, one.target] += 1
+        return counts
+
+    def asked(self, classes: int) -> Int[np.ndarray, "c c"]:
+        """How many questions there were of each."""
+        counts = np.zeros((classes, classes), dtype=int)
+        for one in self.margins:
+            counts[one.label, one.target] += 1
+        return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Networks side by side.
+
+    Attributes:
+        sides: one for each network.
+        eps: the radius, L∞.
+        images: those whose margins were asked for, as positions in the data.
+        classes: how many labels there are.
+        transfer: the accuracy of each network (row) on the adversaries of each (column); NaN where
+            there are none.
+        seconds: wall-clock time.
+        note: why it stopped early; empty if it did not.
+    """
+
+    sides: tuple[Side, ...]
+    eps: float
+    images: tuple[int, ...]
+    classes: int
+    transfer: Float[np.ndarray, "k k"]
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How far a comparison is.
+
+    Attributes:
+        done: questions answered.
+        total: questions in all.
+        found: adversaries so far, by network.
+    """
+
+    done: int
+    total: int
+    found: Mapping[str, int]
+
+
+def compare(
+    networks: Mapping[str, Network],
+    data: Dataset,
+    *,
+    eps: float,
+    count: int = 20,
+    distances: int = 0,
+    gap: float = MARGIN_GAP,
+    seconds: float | None = 60.0,
+    processes: int = 1,
+    limits: Limits | None = None,
+    on_progress: Callable[[Comparing], None] | None = None,
+) -> Compared:
+    """Compare networks: accuracy, exact robustness, and what each makes of the others' adversaries.
+
+    Of the first images that all of them answer right, the smallest margin over every other label
+    within an L∞ radius is found and proved, so an adversary is found wherever there is one.
+
+    Args:
+        networks: by name; of the same inputs and classes.
+        data: inputs in [0, 1], and labels.
+        eps: the radius.
+        count: how many images are asked about.
+        distances: of how many of them the nearest adversary is sought too.
+        gap: of a margin.
+        seconds: limit of a question.
+        processes: that work at once.
+        limits: of the whole; Ctrl-C stops too, and what is done is kept.
+        on_progress: told of every answer.
+
+    Raises:
+        InvalidInput: networks that do not fit the data, a radius that is none, or no image that all
+            answer right.
+
+    >>> from dualbound import Dataset
+    >>> net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
+    >>> x = np.array([[0.7, 0.2], [0.5, 0.6]], dtype=np.float32)
+    >>> data = Dataset("toy", "test", x, np.array([0, 1]), ("a", "b"))
+    >>> seen = compare({"net": net}, data, eps=0.1, count=2)
+    >>> [(one.label, one.target, round(one.value, 4), one.found) for one in seen.sides[0].margins]
+    [(0, 1, 0.3, False), (1, 0, -0.1, True)]
+    """
+    x, labels = data.values().reshape(len(data), -1), np.asarray(data.labels, dtype=int)
+    _check(networks, x, data, eps, count, distances)
+    answers = {name: network(x).argmax(axis=1) for name, network in networks.items()}
+    right = np.all([found == labels for found in answers.values()], axis=0)
+    chosen = np.flatnonzero(right)[:count]
+    if not len(chosen):
+        raise InvalidInput(
+            f"None of the {len(data)} inputs of {data.name} is answered right by "
+            f"{' and '.join(networks)}."
+        )
+    questions = [
+        _Question(name, int(k), x[k].astype(float), int(labels[k]), target, eps, gap, seconds)
+        for name in networks
+        for k in chosen
+        for target in (*(j for j in range(len(data.classes)) if j != labels[k]), None)
+        if target is not None or int(k) in chosen[:distances]
+    ]
+    with Clock(limits).catching_ctrl_c() as clock:
+        found = _answered(networks, questions, processes, clock, on_progress)
+        note = ""
+        if len(found) < len(questions):
+            why = "interrupted" if clock.interrupted else "the time was over"
+            note = f"{why}: {len(questions) - len(found)} of {len(questions)} questions not asked"
+        sides = tuple(
+            Side(
+                name=name,
+                accuracy=float((answers[name] == labels).mean()),
+                parameters=_parameters(network),
+                margins=tuple(
+                    one for owner, one in found if owner == name and isinstance(one, Margin)
+                ),
+                distances=tuple(
+                    one for owner, one in found if owner == name and isinstance(one, Distance)
+                ),
+            )
+            for name, network in networks.items()
+        )
+        return Compared(
+            sides=sides,
+            eps=eps,
+            images=tuple(int(k) for k in chosen),
+            classes=len(data.classes),
+            transfer=_transfer(networks, sides),
+            seconds=clock.seconds,
+            note=note,
+        )
+
+
+def _check(
+    networks: Mapping[str, Network], x: np.ndarray, data: Dataset, eps: float, count: int,
+    distances: int,
+) -> None:  # fmt: skip
+    if not len(data):
+        raise InvalidInput(f"{data.name} has no inputs.")
+    for name, network in networks.items():
+        if (network.input_size, network.output_size) != (x.shape[1], len(data.classes)):
+            raise InvalidInput(
+                f"{name} reads {network.input_size} numbers and has {network.output_size} outputs; "
+                f"{data.name} has inputs of {x.shape[1]} numbers and {len(data.classes)} classes."
+            )
+    if not 0 < eps <= 1:
+        raise InvalidInput(f"The radius eps must be above 0 and at most 1, found {eps}.")
+    if x.min() < 0 or x.max() > 1:
+        raise InvalidInput(
+            f"{data.name} has values from {x.min():g} to {x.max():g}; networks are compared on "
+            "inputs from 0 to 1."
+        )
+    if count < 1 or distances < 0:
+        raise InvalidInput(
+            f"{count} images, and {distances} of them for distances; expected at least one image."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """One margin; or one distance, where there is no target."""
+
+    network: str
+    index: int
+    x: Float[np.ndarray, " n"]
+    label: int
+    target: int | None
+    eps: float
+    gap: float
+    seconds: float | None
+
+
+def _asked(network: Network, one: _Question) -> Margin | Distance:
+    if one.target is not None:
+        return smallest_margin(
+            network, one.x, one.label, one.target, one.eps, index=one.index, gap=one.gap,
+            limits=Limits(one.seconds),
+        )  # fmt: skip
+    answer = nearest(
+        network, one.x, Untargeted(), norm="linf", gap=1e-3, limits=Limits(one.seconds)
+    )
+    return Distance(one.index, answer.value, answer.bound)
+
+
+def smallest_margin(
+    network: Network,
+    x: ArrayLike,
+    label: int,
+    target: int,
+    eps: float,
+    *,
+    index: int = 0,
+    gap: float = MARGIN_GAP,
+    limits: Limits | None = None,
+) -> Margin:
+    """The smallest margin of a label over another within a radius; see `Margin`.
+
+    Args:
+        network: any that `dualbound.activate` takes.
+        x: the input, in [0, 1].
+        label: the right one.
+        target: the other one.
+        eps: the radius, L∞.
+        index: of the input, for the record.
+        gap: that counts as proved.
+        limits: when to stop.
+
+    **Trusts** what `dualbound.activate` does; an input with a negative margin was replayed by
+    onnxruntime, in the precision of the file, and is no adversary where that disagrees.
+    """
+    center = network.one_input(x)
+    box = Box(np.maximum(center - eps, 0.0), np.minimum(center + eps, 1.0))
+    engine = Columns(threads=1) if network.is_piecewise_linear else None
+    found = activate(
+        network, {Neuron("logits", label): 1.0, Neuron("logits", target): -1.0}, box,
+        maximise=False, gap=gap, engine=engine, limits=limits,
+    )  # fmt: skip
+    refused = found.value is not None and found.value < 0 <= (found.runtime_value or 0.0)
+    value = None if refused else found.value
+    x_found = (
+        found.x.reshape(-1) if value is not None and value < 0 and found.x is not None else None
+    )
+    return Margin(index, label, target, value, found.bound, x_found, found.stats.seconds)
+
+
+def _answered(
+    networks: Mapping[str, Network],
+    questions: Sequence[_Question],
+    processes: int,
+    clock: Clock,
+    on_progress: Callable[[Comparing], None] | None,
+) -> list[tuple[str, Margin | Distance]]:
+    """The answers in the questions' order, as many as there was time for."""
+    found: list[tuple[str, Margin | Distance]] = []
+    adversaries = dict.fromkeys(networks, 0)
+
+    def take(question: _Question, answer: Margin | Distance) -> None:
+        found.append((question.network, answer))
+        adversaries[question.network] += isinstance(answer, Margin) and answer.found
+        if on_progress is not None:
+            on_progress(Comparing(len(found), len(questions), dict(adversaries)))
+
+    if processes <= 1:
+        for question in questions:
+            if clock.expired:
+                break
+            take(question, _asked(networks[question.network], question))
+        return found
+    with shared_among(processes) as submit:
+        jobs = [submit(_asked, networks[one.network], one) for one in questions]
+        for question, job in zip(questions, jobs, strict=True):
+            answer: Margin | Distance | None = finished(job, clock, otherwise=None)
+            if answer is None:
+                break
+            take(question, answer)
+    return found
+
+
+def _transfer(networks: Mapping[str, Network], sides: Sequence[Side]) -> Float[np.ndarray, "k k"]:
+    """The accuracy of each network on the adversaries of each."""
+    table = np.full((len(sides), len(sides)), np.nan)
+    for j, side in enumerate(sides):
+        made = side.adversaries
+        if made:
+            x = np.stack([one.x for one in made if one.x is not None])
+            labels = np.array([one.label for one in made])
+            for i, network in enumerate(networks.values()):
+                table[i, j] = float((network(x).argmax(axis=1) == labels).mean())
+    return table
+
+
+def _parameters(network: Network) -> int:
+    from dualbound.network import Affine
+
+    return sum(node.op.parameters for node in network.nodes if isinstance(node.op, Affine))
