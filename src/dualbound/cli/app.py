@@ -24,6 +24,7 @@ from dualbound.cli.help_texts import examples
 from dualbound.cli.info import info
 from dualbound.cli.nearest import nearest
 from dualbound.cli.perfect import perfect
+from dualbound.cli.prune import prune
 from dualbound.cli.report import report
 from dualbound.cli.reproduce import reproduce
 from dualbound.cli.solvers import solvers
@@ -187,6 +188,15 @@ for command, lines in (
             "dualbound attack dnn1 sample -m deepfool --norm l1 --out adversaries.npz",
             "dualbound attack dnn1 sample -m virtual --norm l2 --eps 2 --option iterations=3",
             "dualbound attack dnn1 sample -m foolbox:ddn --norm l2 --eps 0.5 --count 50",
+        ],
+    ),
+    (
+        prune,
+        [
+            "dualbound prune mlp-50-20 --data mnist",
+            "dualbound prune model.onnx --data mnist --threshold mean --scores class",
+            "dualbound prune mlp-50-20 -d mnist --by magnitude --remove 0.3 --out smaller",
+            "dualbound prune mlp-50-20 -d mnist --loss hinge --eps 0.02 --each 1",
         ],
     ),
     (

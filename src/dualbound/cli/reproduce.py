@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from dualbound.cli import exit_codes
+from dualbound.cli.comparisons import say_tables
 from dualbound.cli.streams import say, say_note
 from dualbound.cli.study_progress import following, following_experiment
-from dualbound.cli.summaries import listing, table
+from dualbound.cli.summaries import listing
 from dualbound.errors import InvalidInput
 from dualbound.files import write_whole
 from dualbound.report.words import counted
@@ -21,7 +20,6 @@ from dualbound.studies.executors import KINDS
 from dualbound.studies.experiment import measured
 from dualbound.studies.protocols import (
     PROTOCOLS,
-    Comparison,
     Protocol,
     TrainingProtocol,
     page,
@@ -92,7 +90,7 @@ def _asked(protocol: Protocol, folder: Path, quick: bool, executor: str) -> int:
         return exit_codes.OPEN
     study = Study.open(folder)
     comparisons = protocol.compare(study)
-    _show(comparisons)
+    say_tables(comparisons)
     write_whole(folder / TABLES, page(protocol, study, comparisons).encode())
     say("", f"Tables: {folder / TABLES}. Pictures: dualbound report {folder}")
     missing = moment.total - moment.done
@@ -113,7 +111,7 @@ def _trained(protocol: TrainingProtocol, folder: Path, quick: bool, executor: st
         say_note(f"Nothing is measured yet. Go on with the same command; it is kept in {folder}.")
         return exit_codes.OPEN
     comparisons = protocol.compare(kept)
-    _show(comparisons)
+    say_tables(comparisons)
     pictures = protocol.draw(kept)
     for picture in pictures:
         save_lines(folder / f"{picture.name}.png", picture)
@@ -124,13 +122,3 @@ def _trained(protocol: TrainingProtocol, folder: Path, quick: bool, executor: st
     if missing:
         say_note(f"{missing} of {tally.total} measurements left: the same command goes on.")
     return exit_codes.OPEN if missing else exit_codes.ANSWERED
-
-
-def _show(comparisons: Sequence[Comparison]) -> None:
-    for comparison in comparisons:
-        drawn = table(*comparison.columns)
-        for line in comparison.lines():
-            drawn.add_row(*line)
-        say("", Text(comparison.title, "bold"), drawn)
-        if comparison.note:
-            say(Text(comparison.note, "dim"))

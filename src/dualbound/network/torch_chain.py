@@ -50,8 +50,9 @@ def chain(network: Network) -> Chain:
 
     Args:
         network: whose file is a chain of ``Conv``, ``Gemm`` or ``MatMul``, ``Add``,
-            ``BatchNormalization``, ``Relu``, ``MaxPool``, ``AveragePool``, ``GlobalAveragePool``,
-            ``Flatten`` and ``Reshape``; a network without a file is a chain of what it is made of.
+            ``BatchNormalization``, ``Relu``, ``MaxPool``, ``AveragePool``, ``GlobalAveragePool``
+            (or a ``ReduceMean`` over space), ``Flatten`` and ``Reshape``; a network without a file
+            is a chain of what it is made of.
 
     Raises:
         UnsupportedOperator: another operator, or a branch; the node is named.
@@ -170,6 +171,8 @@ class _Reading:
                 return self._pool(node, kind, attributes)
             case "GlobalAveragePool":
                 return [nn.AdaptiveAvgPool2d(1)]
+            case "ReduceMean":
+                return self._mean(node, attributes)
             case "Add":
                 self._add_bias(node)
                 return []
@@ -273,6 +276,19 @@ class _Reading:
             self._refuse(node, f"it is a mean with pads {pads}")
         counts = bool(attributes.get("count_include_pad"))
         return [nn.AvgPool2d(sizes, strides, pads[:2], up, counts)]
+
+    def _mean(self, node: onnx.NodeProto, attributes: dict[str, Any]) -> list[nn.Module]:
+        """The mean over space, as exporters write a global average pool."""
+        from torch import nn
+
+        given = attributes.get("axes")
+        if given is None and len(node.input) > 1:
+            given = self.constants[node.input[1]]
+        axes = sorted(int(k) % self.value.ndim for k in (() if given is None else given))
+        if self.value.ndim != 4 or axes != [2, 3]:
+            self._refuse(node, "it is no mean over the two axes of space")
+        flat = [] if attributes.get("keepdims", 1) else [nn.Flatten()]
+        return [nn.AdaptiveAvgPool2d(1), *flat]
 
     def _add_bias(self, node: onnx.NodeProto) -> None:
         """A constant that is added to a layer's outputs becomes its bias."""

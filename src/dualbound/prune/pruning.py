@@ -148,7 +148,9 @@ def prune(
             f"Ranked by {ranking}, units have no score that a threshold could be compared with: "
             "say what share of them to remove."
         )
-    drawn = data.balanced(each, seed)
+    drawn = data.subset(slice(1))
+    if ranking in ("importance", "gradient"):
+        drawn = data.balanced(each, seed)
     x, labels = drawn.values(), np.asarray(drawn.labels, dtype=int)
     if ranking == "importance":
         scores = importance(
@@ -184,7 +186,7 @@ def _check(before: Chain, cut: Chain, keep: Keep, x: np.ndarray) -> None:
     """The cut network is the old one with the removed units at 0."""
     import torch
 
-    rows = torch.from_numpy(np.asarray(x, dtype=np.float32)).reshape(-1, *before.shape)
+    rows = torch.from_numpy(np.array(x, dtype=np.float32)).reshape(-1, *before.shape)
     with torch.no_grad():
         there, here = masked(before, keep)(rows), cut.module(rows)
     off = float((there - here).abs().max())

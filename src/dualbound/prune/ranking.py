@@ -55,12 +55,13 @@ def gradient_order(
     """
     layers = {layer.rectifier: layer for layer in layers_of(chain)}
     factors = {k: torch.ones(layer.units, requires_grad=True) for k, layer in layers.items()}
-    value = torch.from_numpy(np.asarray(x, dtype=np.float32)).reshape(-1, *chain.shape)
+    value = torch.from_numpy(np.array(x, dtype=np.float32)).reshape(-1, *chain.shape)
     for k, part in enumerate(chain.module):
         value = part(value)
         if k in factors:
             value = value * factors[k].reshape(1, -1, *[1] * (value.ndim - 2))
-    loss = torch.nn.functional.cross_entropy(value, torch.from_numpy(np.asarray(labels)).long())
+    right = torch.from_numpy(np.array(labels, dtype=np.int64))
+    loss = torch.nn.functional.cross_entropy(value, right)
     slopes = torch.autograd.grad(loss, list(factors.values()))
     return _ascending(np.concatenate([one.abs().numpy() for one in slopes]))
 

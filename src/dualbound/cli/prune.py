@@ -1,0 +1,266 @@
+"""``dualbound prune``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from dualbound.cli import exit_codes, options
+from dualbound.cli.comparisons import say_tables
+from dualbound.cli.inputs import read_model
+from dualbound.cli.progress import status_line
+from dualbound.cli.records import about, finite
+from dualbound.cli.streams import say, say_json
+from dualbound.cli.study_progress import duration
+from dualbound.cli.summaries import listing
+from dualbound.cli.train import line
+from dualbound.errors import InvalidInput, OutputError
+from dualbound.files import write_whole
+from dualbound.limits import Limits
+
+if TYPE_CHECKING:
+    from dualbound.prune import Pruned
+    from dualbound.prune.importance import Moment
+    from dualbound.studies.protocols.protocol import Comparison
+
+MODEL, CARD, REPORT = "model.onnx", "card.json", "report.md"
+LAYERS, PIXELS = "layers.png", "pixels.png"
+
+
+def prune(
+    model: options.ModelName,
+    data: options.DataName,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="Folder of all that is written.",
+            show_default="MODEL-pruned",
+        ),
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="importance|random|magnitude|gradient",
+            help="What units are chosen by: scores of a program; or, to compare with, at random, "
+            "by the length of their weights, or by the loss's gradient.",
+        ),
+    ] = "importance",
+    threshold: Annotated[
+        str, typer.Option(metavar="S|mean", help="Units with a lower score go.")
+    ] = "0.001",
+    remove: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1",
+            help="The share of units that go, in place of a threshold.",
+            show_default=False,
+        ),
+    ] = None,
+    each: Annotated[int, typer.Option(metavar="N", help="Inputs of each class to choose on.")] = 20,
+    loss: Annotated[str, typer.Option(metavar="softmax|hinge", help="Of the scores' program.")] = (
+        "softmax"
+    ),
+    weight: Annotated[
+        float, typer.Option(metavar="W", help="Of the mean loss against the number of units.")
+    ] = 5.0,
+    eps: Annotated[
+        float,
+        typer.Option(metavar="E", help="Score for the worst inputs so near, L∞ (--loss hinge)."),
+    ] = 0.0,
+    scores: Annotated[
+        str,
+        typer.Option(
+            metavar="all|layer|class",
+            help="One program for all layers; one for each, the last first; one for each class.",
+        ),
+    ] = "all",
+    relaxed: Annotated[
+        bool, typer.Option("--relaxed", help="Linear programs alone: faster, a weaker bound.")
+    ] = False,
+    solver: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the programs: highs, scip, gurobi or xpress.")
+    ] = "highs",
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="Of training after the cut; 0 leaves it out.")
+    ] = 5,
+    rate: Annotated[float, typer.Option(metavar="R", help="Its largest rate.")] = 0.01,
+    seed: Annotated[int, typer.Option(metavar="S", help="Of all draws.")] = 0,
+    label: options.LabelColumn = None,
+    time_limit: Annotated[
+        float,
+        typer.Option("--time-limit", metavar="SECONDS", help="Of the search for scores."),
+    ] = 120.0,
+    json: options.Json = False,
+) -> int:
+    """Remove the neurons or channels that a network does not need, and train what is left.
+
+    They are removed physically: the smaller network is written as ONNX and runs everywhere. With
+    each come the tables of a report, a picture of its layers, and one of the pixels that the
+    removed neurons looked at.
+
+    Exit codes: 0 done; 2 bad usage or bad input; 3 the training after the cut was stopped.
+    """
+    limits = Limits(time_limit)
+    from dataclasses import replace
+
+    from dualbound import prune as room
+    from dualbound.data import load_dataset
+    from dualbound.prune.pruning import FINE_TUNING
+
+    if epochs < 0:
+        raise InvalidInput(f"--epochs is {epochs}; expected 0 or more.")
+    network = read_model(model)
+    training = load_dataset(data, "train", label=label)
+    test = load_dataset(data, "test", label=label)
+    folder = out or Path(f"{Path(model).name.partition('.')[0]}-pruned")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be used: {error.strerror}.") from error
+    with status_line("reading") as show:
+        found = room.prune(
+            network, training, each=each, ranking=by, threshold=_threshold(threshold),
+            remove=remove, loss=loss, weight=weight, eps=eps, relaxed=relaxed, by=scores,
+            solver=solver, seed=seed, limits=limits, test=test,
+            recipe=replace(FINE_TUNING, epochs=epochs, rate=rate) if epochs else None,
+            on_score=None if show is None else lambda now: show(score_line(now)),
+            on_training=None if show is None else lambda now: show(line(now)),
+        )  # fmt: skip
+    models = found.models()
+    accuracies = found.accuracies(test)
+    sizes = {name: len(content) for name, content in models.items()}
+    record = about("prune", model, network) | _record(found, accuracies, sizes, data, folder)
+    from dualbound.report.pruned import tables
+
+    drawn = tables(found, accuracies, sizes)
+    saved, failed = _save(folder, found, models["after"], record, drawn, f"{model}, pruned")
+    if json:
+        say_json(record)
+    else:
+        _say(found, accuracies, saved)
+        say_tables(drawn)
+    if failed:
+        raise OutputError(" ".join(failed))
+    return exit_codes.ANSWERED if found.finished else exit_codes.OPEN
+
+
+def _threshold(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def score_line(now: Moment) -> Text:
+    """One line of how the search for scores goes.
+
+    >>> from dualbound.prune.importance import Moment
+    >>> print(score_line(Moment("", -0.4, -0.5, 7, 1.0)))
+    scores  value -0.4000  proved -0.5000  7 units removable
+    """
+    text = Text.assemble(("scores", "bold"), f" of {now.part}" if now.part else "")
+    text.append("  value ", "dim").append(f"{now.value:.4f}", "cyan")
+    text.append("  proved ", "dim").append(f"{now.bound:.4f}", "green")
+    return text.append(f"  {now.removable} units removable")
+
+
+def _record(
+    found: Pruned, accuracies: dict[str, float], sizes: dict[str, int], data: str, folder: Path
+) -> dict[str, Any]:
+    before, after = found.units
+    scores = found.scores
+    return {
+        "status": "complete" if found.finished else "stopped",
+        "data": data,
+        "by": found.ranking,
+        "units": {"before": before, "after": after},
+        "parameters": dict(zip(("before", "after"), found.parameters, strict=True)),
+        "bytes": sizes,
+        "accuracy": accuracies,
+        "layers": [
+            {
+                "layer": layer.name,
+                "units": layer.units,
+                "kept": [int(k) for k in found.keep[layer.name].nonzero()[0]],
+                "scores": None
+                if scores is None
+                else [round(float(one), 6) for one in scores.scores[layer.name]],
+            }
+            for layer in found.layers
+        ],
+        "scores": None
+        if scores is None
+        else {
+            "value": finite(scores.value),
+            "bound": finite(scores.bound),
+            "loss": scores.loss,
+            "loss_before": scores.loss_before,
+            "finished": scores.finished,
+            "seconds": scores.seconds,
+            "note": scores.note or None,
+        },
+        "out": str(folder),
+    }
+
+
+def _save(
+    folder: Path,
+    found: Pruned,
+    model: bytes,
+    record: dict[str, Any],
+    tables: list[Comparison],
+    title: str,
+) -> tuple[list[str], list[str]]:
+    """What was saved, and why the rest was not."""
+    import json
+
+    from dualbound.report.pruned import looks_at_images, save_layers, save_pixels
+
+    first = found.layers[0]
+    pictured = [LAYERS]
+    jobs: list[tuple[str, Callable[[Path], None]]] = [
+        (MODEL, lambda path: write_whole(path, model)),
+        (CARD, lambda path: write_whole(path, (json.dumps(record, indent=1) + "\n").encode())),
+        (LAYERS, lambda path: save_layers(path, found, title=title)),
+    ]
+    if not first.is_convolved and looks_at_images(found) and not found.keep[first.name].all():
+        pictured.append(PIXELS)
+        jobs.append((PIXELS, lambda path: save_pixels(path, found, title=title)))
+    text = "\n".join(
+        [f"# {title}\n", *(one.markdown() for one in tables), *(f"![{p}]({p})\n" for p in pictured)]
+    )
+    jobs.append((REPORT, lambda path: write_whole(path, text.encode())))
+    saved, failed = [], []
+    for name, save in jobs:
+        try:
+            save(folder / name)
+            saved.append(name)
+        except (OutputError, InvalidInput) as error:
+            failed.append(str(error))
+    return [f"{folder}/ ({', '.join(saved)})"] if saved else [], failed
+
+
+def _say(found: Pruned, accuracies: dict[str, float], saved: list[str]) -> None:
+    before, after = found.units
+    style = "bold green" if found.finished else "bold yellow"
+    headline = Text.assemble(
+        ("PRUNED" if found.finished else "STOPPED", style),
+        f": {before - after} of {before} units removed; "
+        f"{100 * accuracies['after']:.2f} % of the test inputs right, before "
+        f"{100 * accuracies['before']:.2f} %.",
+    )
+    rows = []
+    if found.scores is not None:
+        rows.append(("scores", f"found and bounded in {duration(found.scores.seconds)}"))
+        if found.scores.note:
+            rows.append(("note", found.scores.note))
+    rows += [("written", one) for one in saved]
+    say(headline, listing(rows), "")
