@@ -14,6 +14,7 @@ from dualbound.studies.protocols import (
     cnn_adversarial,
     koot,
     koot_retraining,
+    pruning,
     schoenfeld,
     schoenfeld_retraining,
 )
@@ -30,6 +31,7 @@ _ALL: tuple[Protocol | TrainingProtocol, ...] = (
     koot_retraining.PROTOCOL,
     *cnn.PROTOCOLS,
     *cnn_adversarial.PROTOCOLS,
+    *pruning.PROTOCOLS,
 )
 PROTOCOLS = {one.key: one for one in _ALL}
 """By their keys."""
