@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch_toys import INF, affine, answers, batch, rectified, smooth
 
-from dualbound import Network, Untargeted, nearest
+from dualbound import Dataset, Network, Untargeted, attack, nearest
 from dualbound.attacks import (
     classifier,
     deepfool,
@@ -325,3 +325,29 @@ def test_a_device_that_is_not_there() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(InvalidInput, match=r"There is no device 'cuda' here: .*Use one of cpu"):
             device_named("cuda")
+
+
+def test_deepfool_finds_what_float32_hardly_tells() -> None:
+    """Small outputs of large terms that cancel: a border is nearer than float32 can say."""
+    generator = np.random.default_rng(0)
+    first = generator.normal(size=(16, 4)) * 30
+    second = generator.normal(size=(2, 16)) * 1e-3
+    network = Network.dense([first, second], [np.zeros(16), np.zeros(2)])
+    x = generator.random((40, 4)).astype(np.float32)
+    labels = network(x).argmax(axis=1)
+    if len(set(labels)) == 1:
+        labels[0] = 1 - labels[0]
+    data = Dataset("cancelling", "test", x, labels, ("a", "b"))
+    found = attack(network, data, method="deepfool", eps=1.0)
+    near = attack(network, data, method="pgd", eps=1.0, steps=40, restarts=3)
+    assert found.at[-1].refused == 0
+    assert found.at[0].accuracy <= near.at[0].accuracy + 0.1
+
+
+def test_a_tie_is_no_right_answer() -> None:
+    network = Network.dense([[[0.0], [0.0]]], [[1.0, 1.0]])
+    data = Dataset(
+        "level", "test", np.zeros((4, 1), dtype=np.float32), np.array([0, 1, 0, 1]), ("a", "b")
+    )
+    found = attack(network, data, method="fgsm", eps=0.1)
+    assert (found.clean, found.answers.tolist()) == (0.0, [-1] * 4)

@@ -311,3 +311,19 @@ def test_circumstances_are_told_once_each() -> None:
     assert circumstances([one, later, one]) == (
         "Measured 1970-01-01 to 1970-01-04, on a machine; another; torch 2.4, torch 2.5."
     )
+
+
+def test_what_needs_a_cell_that_was_measured_anew_is_measured_anew(tmp_path: Path) -> None:
+    def cells(of: float) -> list[Cell]:
+        return [
+            Cell("first", square, {"of": of}),
+            Cell("second", square, {"of": 7.0}, ("first",)),
+            Cell("third", square, {"of": 8.0}, ("second",)),
+            Cell("other", square, {"of": 9.0}),
+        ]
+
+    experiment.run(cells(1.0), tmp_path, about=ABOUT)
+    assert len(measured(cells(1.0), tmp_path)) == 4
+    assert set(measured(cells(2.0), tmp_path)) == {"other"}
+    experiment.run(cells(2.0), tmp_path, about=ABOUT)
+    assert (tmp_path / LOG).read_text().split() == ["1.0", "7.0", "8.0", "9.0", "2.0", "7.0", "8.0"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -124,7 +125,7 @@ def attack(
         {"the MODEL": model, "the DATA": data, "--mask": mask, "--freeze": freeze},
     )
     if out is not None:
-        writable(out, "Adversaries are many and", (".npz",))
+        writable(out, "A data set of adversaries", (".npz",))
     for picture in (save_image, save_curve):
         if picture is not None:
             writable(picture, "A picture", SUFFIXES)
@@ -197,6 +198,7 @@ def _options(texts: list[str] | None, **named: int | None) -> dict[str, float]:
     >>> _options(["xi=1e-3", "iterations=3"], steps=None)
     {'xi': 0.001, 'iterations': 3}
     """
+    known = inspect.signature(queries.attack).parameters
     found: dict[str, float] = {name: one for name, one in named.items() if one is not None}
     for text in texts or []:
         name, _, value = (part.strip() for part in text.partition("="))
@@ -208,6 +210,11 @@ def _options(texts: list[str] | None, **named: int | None) -> dict[str, float]:
             ) from error
         if not name or name in found or not np.isfinite(number):
             raise InvalidInput(f"--option {text} has no name, is no number, or is given twice.")
+        if name in known:
+            raise InvalidInput(
+                f"--option {text}: {name} is no option of the attack alone. See the other options "
+                "of dualbound attack --help."
+            )
         found[name] = int(number) if value.lstrip("+-").isdigit() else number
     return found
 

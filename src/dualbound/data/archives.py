@@ -60,6 +60,12 @@ def read_archive(path: Path, name: str, split: str) -> Dataset:
             f"{path} has training inputs of shape {shapes[0]} but test inputs of shape "
             f"{shapes[1]}; expected the same."
         )
+    kinds = [arrays[f"x_{part}"].dtype for part in ("train", "test")]
+    if (kinds[0] == np.uint8) != (kinds[1] == np.uint8):
+        raise DataError(
+            f"{path} has training inputs of type {kinds[0]} but test inputs of type {kinds[1]}: "
+            "those of uint8 would be divided by 255, and the others not. Store both alike."
+        )
     return _dataset(path, arrays, name, split, f"_{split}")
 
 

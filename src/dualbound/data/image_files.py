@@ -145,7 +145,8 @@ def _decoded(source: Path | io.BytesIO, name: str) -> Pillow.Image:
         Pillow.DecompressionBombError,
     ) as error:
         raise DataError(
-            f"{name} is not a complete PNG or JPEG picture: {_first_line(error)}."
+            f"{name} is not a complete PNG or JPEG picture: "
+            f"{'no picture is in it' if '<_io' in str(error) else _first_line(error)}."
         ) from error
 
 

@@ -115,7 +115,8 @@ def _header(path: Path, line: Numbered | None) -> list[str]:
 
 def _label_place(path: Path, columns: list[str], label: str | None) -> int:
     if label is None:
-        return columns.index("label") if "label" in columns else len(columns) - 1
+        named = [k for k, column in enumerate(columns) if column.lower() == "label"]
+        return named[0] if named else len(columns) - 1
     if label not in columns:
         raise DataError(f"{path} has no column {label!r}; there are {few(columns)}.")
     return columns.index(label)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
 from dualbound.learn.method import Method, Step
 
@@ -37,6 +40,23 @@ def checked_mixture(eps: float, share: float, ramp: float) -> None:
         raise InvalidInput(f"share is {share}; expected a part of the loss, 0 to 1.")
     if not 0 <= ramp <= 1:
         raise InvalidInput(f"ramp is {ramp}; expected a share of the training, 0 to 1.")
+
+
+def checked_range(data: Dataset, lower: float, upper: float) -> None:
+    """Refuse data outside the range in which its adversaries stay.
+
+    Raises:
+        InvalidInput: some is.
+    """
+    least, most = (float(one) for one in (data.inputs.min(), data.inputs.max()))
+    if data.inputs.dtype == np.uint8:
+        least, most = least / 255, most / 255
+    if least < lower or most > upper:
+        raise InvalidInput(
+            f"{data.name} has values from {least:g} to {most:g}; adversaries of training stay "
+            f"between {lower:g} and {upper:g}, and so must the inputs. Scale them (8-bit pixels "
+            "divided by 255), or train from Python with the method's lower and upper."
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +96,10 @@ class Adversarial(Method):
             raise InvalidInput(f"attack is {self.attack!r}; expected {' or '.join(ATTACKS)}.")
         if self.steps < 1:
             raise InvalidInput(f"steps is {self.steps}; expected 1 or more.")
+
+    def check(self, data: Dataset) -> None:
+        """See `Method.check`: inputs outside the range."""
+        checked_range(data, self.lower, self.upper)
 
     def loss(self, step: Step) -> tuple[Tensor, Tensor]:
         """See `Method.loss`; the outputs are those at the adversaries."""
@@ -125,6 +149,17 @@ class Virtual(Method):
 
     def __post_init__(self) -> None:
         checked_eps(self.eps)
+        if not 0 <= self.weight < float("inf"):
+            raise InvalidInput(f"The divergence's weight is {self.weight}; expected 0 or more.")
+        if not (0 < self.xi < float("inf") and self.iterations >= 0):
+            raise InvalidInput(
+                f"xi is {self.xi}, with {self.iterations} iterations; expected a length above 0, "
+                "and 0 or more."
+            )
+
+    def check(self, data: Dataset) -> None:
+        """See `Method.check`: inputs outside the range."""
+        checked_range(data, self.lower, self.upper)
 
     def loss(self, step: Step) -> tuple[Tensor, Tensor]:
         """See `Method.loss`."""

@@ -47,6 +47,9 @@ pruning: mlp-50-20; cnn: cnn-paper, cnn-cifar, and for its attacks cnn-cleverhan
 convolutional one that is often used to compare robust training: Wong and Kolter, *Provable
 defenses*, 2018."""
 
+MOST_NUMBERS = 2**28
+"""Of weights and biases together: 1 GiB of float32, and training holds several times that."""
+
 GRAMMAR = (
     "64 (dense), 32c3 (32 filters of 3 x 3; with s2 stride 2, with p1 padding 1), m2 or a2 (max or "
     "average pool of 2 x 2), d0.5 (dropout), bn (batch norm), relu (after the last layer), joined "
@@ -155,15 +158,18 @@ class Architecture:
         Raises:
             InvalidInput: the layers do not fit the shape or the classes.
         """
+        import torch
         from torch import nn
 
         self._check(shape, classes)
-        modules: list[nn.Module] = []
-        for k, layer in enumerate(self.layers):
-            made, shape = layer.modules(shape)
-            modules += made
-            if self._is_rectified(k):
-                modules.append(nn.ReLU())
+        with torch.device("meta"):  # sizes alone
+            numbers = sum(p.numel() for one in self._modules(shape) for p in one.parameters())
+        if numbers > MOST_NUMBERS:
+            raise InvalidInput(
+                f"The layers {self} need {numbers:,} numbers for inputs of the shape {shape}; at "
+                f"most {MOST_NUMBERS:,} are supported. Make them smaller, or pool before them."
+            )
+        modules = self._modules(shape)
         for module in modules:
             if isinstance(module, nn.Linear | nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -172,6 +178,17 @@ class Architecture:
         if isinstance(self.layers[-1], Rectified):
             last.weight.data = last.weight.data.abs() / 10
         return nn.Sequential(*modules)
+
+    def _modules(self, shape: Shape) -> list[nn.Module]:
+        from torch import nn
+
+        modules: list[nn.Module] = []
+        for k, layer in enumerate(self.layers):
+            made, shape = layer.modules(shape)
+            modules += made
+            if self._is_rectified(k):
+                modules.append(nn.ReLU())
+        return modules
 
     def _is_rectified(self, k: int) -> bool:
         """Whether a rectifier follows layer k: it or its batch norm, with weights to come."""

@@ -10,8 +10,9 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
-from dualbound.learn.adversarial import checked_mixture
+from dualbound.learn.adversarial import checked_mixture, checked_range
 from dualbound.learn.method import Method, Step
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Interval(Method):
 
     def __post_init__(self) -> None:
         checked_mixture(self.eps, self.share, self.ramp)
+
+    def check(self, data: Dataset) -> None:
+        """See `Method.check`: inputs outside the range, whose intervals would be empty."""
+        checked_range(data, self.lower, self.upper)
 
     def loss(self, step: Step) -> tuple[Tensor, Tensor]:
         """See `Method.loss`; the outputs are those at the inputs."""

@@ -53,6 +53,13 @@ class Method(ABC):
     def loss(self, step: Step) -> tuple[Tensor, Tensor]:
         """What to minimise, and the outputs that are compared with the labels for the record."""
 
+    def check(self, data: Dataset) -> None:  # noqa: B027  # most take everything
+        """Refuse data that the method is not for, before anything is trained.
+
+        Raises:
+            InvalidInput: it is not.
+        """
+
     def added(
         self, module: nn.Module, data: Dataset, epoch: int, clock: Clock
     ) -> tuple[np.ndarray, np.ndarray] | None:

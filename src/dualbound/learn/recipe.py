@@ -24,6 +24,9 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 OPTIMISERS = ("sgd", "adam", "rmsprop")
 LOSSES = ("cross-entropy", "squared")
 
+MOST = 1e6
+"""No rate, decay or warmup is larger."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -67,14 +70,18 @@ class Recipe:
         for name, least in (("epochs", 0), ("batch", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected {least} or more.")
-        if not (self.rate > 0 and math.isfinite(self.rate)):
-            raise InvalidInput(f"The learning rate is {self.rate}; expected more than 0.")
+        if not 0 < self.rate <= MOST:
+            raise InvalidInput(
+                f"The learning rate is {self.rate}; expected more than 0, and at most {MOST:g}."
+            )
         for name in ("momentum", "dampening"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInput(f"{name} is {getattr(self, name)}; expected 0 to below 1.")
         for name in ("decay", "warmup"):
-            if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
-                raise InvalidInput(f"{name} is {getattr(self, name)}; expected 0 or more.")
+            if not 0 <= getattr(self, name) <= MOST:
+                raise InvalidInput(
+                    f"{name} is {getattr(self, name)}; expected 0 or more, and at most {MOST:g}."
+                )
         for name, known in (
             ("optimiser", OPTIMISERS),
             ("schedule", tuple(SCHEDULES)),

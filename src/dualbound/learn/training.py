@@ -189,6 +189,7 @@ class _Run:
                 f"Inputs to train on have the shape {self.data.shape}, those to test on "
                 f"{self.test.shape}: they must be alike."
             )
+        self.method.check(self.data)
         self.module.eval()
         x, _ = Batches(self.data, np.arange(1), 1, self.device)[0]
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 MEASURES = ("l1", "l2", "linf")
 """Norms in which the distances of adversaries are told, whatever the attack measures in."""
+
+AGAIN = (1e-4, 1e-3, 1e-2)
+"""Margins of DeepFool for inputs whose adversary was none in float64."""
 
 REPLAYED = 64
 """So many adversaries of each radius are run by onnxruntime, where the network has a file."""
@@ -73,7 +76,7 @@ class Attacked:
         count: how many inputs were attacked, the first of the data.
         clean: the share of them that is answered by its label without an attack.
         labels: of these inputs, ``(count,)``.
-        answers: the network's, ``(count,)``.
+        answers: the network's, ``(count,)``; -1 where two outputs are level, which is no answer.
         at: what it does within each radius, in the order asked for; with an attack that looks for
             the nearest adversary a last one without a radius.
         nearest: how far the nearest adversary of each input is that was found, in the norm: 0 where
@@ -178,6 +181,8 @@ def attack(
     chosen = method_named(method, norm, **options)
     if count is not None and count < 1:
         raise InvalidInput(f"count is {count}; expected how many inputs, 1 or more.")
+    if not 0 <= seed < 2**63:
+        raise InvalidInput(f"seed is {seed}; expected a whole number from 0, below 2^63.")
     if batch < 1:
         raise InvalidInput(f"batch is {batch}; expected how many inputs at a time, 1 or more.")
     data = data if count is None or count >= len(data) else data.subset(slice(count))
@@ -281,7 +286,9 @@ class _Run:
     def batch(self, start: int, stop: int, seed: int, clock: Clock) -> bool:
         """Attack some of the inputs within every radius; whether that was finished."""
         x, y = self._data.values(slice(start, stop)), self._data.labels[start:stop]
-        answers = self._network(self._flat(x)).argmax(axis=1)
+        outputs = self._network(self._flat(x))
+        level = (outputs == outputs.max(axis=1, keepdims=True)).sum(axis=1) > 1
+        answers = np.where(level, -1, outputs.argmax(axis=1))  # a tie is no answer
         right = np.flatnonzero(answers == y)
         found = {eps: _Batch.empty(x) for eps in self._asked}
         if len(right):
@@ -313,7 +320,7 @@ class _Run:
         if self._mask is not None:
             allowed["mask"] = self._mask
         seeded = {"seed": seed} if self._method.seeded else {}
-        points = self._method.run(self._net, at, labels, **allowed, **seeded)
+        points = self._points(at, labels, {**allowed, **seeded})
         claimed = _misread(self._net, points, labels)
         anywhere: Allowed = {**allowed, "eps": np.inf, "norm": "linf"}
         inside = Threat.around(at, **anywhere).contains(points)
@@ -340,6 +347,27 @@ class _Run:
             refused=int(claimed.sum()) - len(rows),
             replayed=len(checked),
         )
+
+    def _points(self, at: Tensor, labels: Tensor, allowed: Mapping[str, Any]) -> Tensor:
+        """What the attack comes to; DeepFool again, and not so near, where float64 disagrees.
+
+        It goes as near to a border as float32 can tell, and may go nearer than that where large
+        terms cancel in small outputs.
+        """
+        import torch
+
+        points = self._method.run(self._net, at, labels, **allowed)
+        for margin in AGAIN if self._method.name == "deepfool" else ():
+            outputs = self._network(self._flat(points.cpu().numpy()))
+            turned = _above(outputs, labels.cpu().numpy())
+            refused = np.flatnonzero(_misread(self._net, points, labels) & ~turned)
+            if not len(refused):
+                break
+            rows = torch.as_tensor(refused, device=points.device)
+            points[rows] = self._method.run(
+                self._net, at[rows], labels[rows], **{**allowed, "margin": margin}
+            )
+        return points
 
     def progress(self) -> Attacking:
         """What is known so far."""

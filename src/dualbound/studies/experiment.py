@@ -167,7 +167,8 @@ def run(
                 "otherwise."
             )
     _claim(folder, about)
-    left = [cell for cell in cells if cell.kept(folder) is None]
+    there = measured(cells, folder)
+    left = [cell for cell in cells if cell.name not in there]
     tally = Tally(len(cells), len(cells) - len(left))
     tell = on_progress or (lambda now: None)
     with (
@@ -267,9 +268,24 @@ def _keep(
 
 
 def measured(cells: Sequence[Cell], folder: Path) -> dict[str, Kept]:
-    """What is kept of an experiment, by the cells' names."""
-    found = {cell.name: cell.kept(folder) for cell in cells}
-    return {name: kept for name, kept in found.items() if kept is not None}
+    """What is kept of an experiment, by the cells' names.
+
+    What needs a cell that is not kept, or that was measured after it, does not count: it is of
+    another network than the one that is there.
+    """
+    found: dict[str, Kept | None] = {}
+    by_name = {cell.name: cell for cell in cells}
+
+    def look(cell: Cell) -> Kept | None:
+        if cell.name not in found:
+            kept = cell.kept(folder)
+            before = [look(by_name[name]) for name in cell.needs if name in by_name]
+            if kept and any(one is None or one.finished > kept.finished for one in before):
+                kept = None
+            found[cell.name] = kept
+        return found[cell.name]
+
+    return {cell.name: kept for cell in cells if (kept := look(cell)) is not None}
 
 
 def circumstances(kept: Sequence[Kept]) -> str:

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from dualbound.data import Dataset, load_dataset
 from dualbound.learn import Method, Moment, Plain, Recipe, Trained, method_named, train
-from dualbound.learn.saving import MODEL, save
+from dualbound.learn.saving import CARD, MODEL, save
 from dualbound.studies.experiment import Cell, Kept, Tally, circumstances, run, say
 from dualbound.studies.protocols.protocol import Comparison, Lines
 
@@ -148,7 +148,7 @@ def taught(
         )  # fmt: skip
         if not trained.finished:
             raise Stopped
-        if not (place / MODEL).exists():
+        if not ((place / MODEL).exists() and (place / CARD).exists()):
             save(
                 place, trained, data, recipe, method=method or Plain(),
                 architecture=architecture, test=test,
