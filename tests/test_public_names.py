@@ -5,11 +5,11 @@ from __future__ import annotations
 import dualbound
 
 NAMES = """
-    Activation Answer Attacked Bab Bounds Box Class Classification Columns Criterion Dataset
-    DualboundError Grid Gurobi Highs Image L0 L0Ball L1 L1Ball L2 L2Ball LInf Limits Linearised Milp
-    Network Neuron OneOf Outcome Progress Property Recipe Region RunnerUp Scip Status Study Targeted
-    Trained Untargeted Verification Witness Xpress
-    activate activate_layer attack bounds classify load load_dataset load_image nearest
+    Activation Answer Attacked Bab Bounds Box Class Classification Columns Compared Criterion
+    Dataset DualboundError Grid Gurobi Highs Image L0 L0Ball L1 L1Ball L2 L2Ball LInf Limits
+    Linearised Milp Network Neuron OneOf Outcome Progress Property Recipe Region RunnerUp Scip
+    Status Study Targeted Trained Untargeted Verification Witness Xpress
+    activate activate_layer attack bounds classify compare load load_dataset load_image nearest
     nearest_several perfect read_vnnlib robustness train verify
 """
 

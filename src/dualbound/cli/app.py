@@ -19,6 +19,7 @@ from dualbound.cli.activate import activate
 from dualbound.cli.attack import attack
 from dualbound.cli.bounds import bounds
 from dualbound.cli.classify import classify
+from dualbound.cli.compare import compare
 from dualbound.cli.demo import demo
 from dualbound.cli.help_texts import examples
 from dualbound.cli.info import info
@@ -188,6 +189,14 @@ for command, lines in (
             "dualbound attack dnn1 sample -m deepfool --norm l1 --out adversaries.npz",
             "dualbound attack dnn1 sample -m virtual --norm l2 --eps 2 --option iterations=3",
             "dualbound attack dnn1 sample -m foolbox:ddn --norm l2 --eps 0.5 --count 50",
+        ],
+    ),
+    (
+        compare,
+        [
+            "dualbound compare mlp-50-20 pruned/model.onnx --data mnist --eps 0.04 --count 20",
+            "dualbound compare dnn1 dnn2 dnn3 -d sample --eps 0.02 --count 5 --out compared",
+            "dualbound compare a.onnx b.onnx -d cifar10 --eps 0.01 --distances 5 --json",
         ],
     ),
     (

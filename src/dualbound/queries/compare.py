@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.queries.activate import activate
+from dualbound.queries.answer import Status
 from dualbound.queries.nearest import nearest
 from dualbound.queries.neurons import Neuron
 from dualbound.region import Box
@@ -23,6 +25,12 @@ from dualbound.tighten.processes import finished, shared_among
 
 MARGIN_GAP = 1e-2
 """Between the smallest margin and its proved bound, relative; absolute below 1."""
+
+FINEST_GAP = 1e-6
+"""What the gap is narrowed to where 0 lies within it: an adversary there may be, or not."""
+
+_INSTANT = 1e-9
+"""Seconds left to a question when there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +76,13 @@ class Distance:
         index: of the input.
         value: of the nearest one found; None without one.
         bound: proved: none is nearer.
+        decided: whether the two agree, or there is none at all, proved.
     """
 
     index: int
     value: float | None
     bound: float
+    decided: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +110,7 @@ class Side:
 
     @property
     def open(self) -> int:
-        """How many questions were not decided."""
+        """How many margins are not decided."""
         return sum(not one.decided for one in self.margins)
 
     def robust(self) -> tuple[float, float] | None:
@@ -182,7 +192,8 @@ def compare(
     """Compare networks: accuracy, exact robustness, and what each makes of the others' adversaries.
 
     Of the first images that all of them answer right, the smallest margin over every other label
-    within an L∞ radius is found and proved, so an adversary is found wherever there is one.
+    within an L∞ radius is found and proved, so an adversary is found wherever there is one. All
+    networks are asked about an image before the next one.
 
     Args:
         networks: by name; of the same inputs and classes.
@@ -197,8 +208,8 @@ def compare(
         on_progress: told of every answer.
 
     Raises:
-        InvalidInput: networks that do not fit the data, a radius that is none, or no image that all
-            answer right.
+        InvalidInput: no networks, or such as do not fit the data; a radius, gap or limit that is
+            none; or no image that all answer right.
 
     >>> from dualbound import Dataset
     >>> net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
@@ -209,7 +220,8 @@ def compare(
     [(0, 1, 0.3, False), (1, 0, -0.1, True)]
     """
     x, labels = data.values().reshape(len(data), -1), np.asarray(data.labels, dtype=int)
-    _check(networks, x, data, eps, count, distances)
+    _check(networks, x, data, eps, count, distances, gap)
+    Limits(seconds)  # refused before the first question
     answers = {name: network(x).argmax(axis=1) for name, network in networks.items()}
     right = np.all([found == labels for found in answers.values()], axis=0)
     chosen = np.flatnonzero(right)[:count]
@@ -220,8 +232,8 @@ def compare(
         )
     questions = [
         _Question(name, int(k), x[k].astype(float), int(labels[k]), target, eps, gap, seconds)
-        for name in networks
         for k in chosen
+        for name in networks
         for target in (*(j for j in range(len(data.classes)) if j != labels[k]), None)
         if target is not None or int(k) in chosen[:distances]
     ]
@@ -230,7 +242,8 @@ def compare(
         note = ""
         if len(found) < len(questions):
             why = "interrupted" if clock.interrupted else "the time was over"
-            note = f"{why}: {len(questions) - len(found)} of {len(questions)} questions not asked"
+            left = len(questions) - len(found)
+            note = f"{why}: {left:,} of {len(questions):,} questions not answered"
         sides = tuple(
             Side(
                 name=name,
@@ -258,10 +271,10 @@ def compare(
 
 def _check(
     networks: Mapping[str, Network], x: np.ndarray, data: Dataset, eps: float, count: int,
-    distances: int,
+    distances: int, gap: float,
 ) -> None:  # fmt: skip
-    if not len(data):
-        raise InvalidInput(f"{data.name} has no inputs.")
+    if not networks:
+        raise InvalidInput("There is no network to compare.")
     for name, network in networks.items():
         if (network.input_size, network.output_size) != (x.shape[1], len(data.classes)):
             raise InvalidInput(
@@ -279,6 +292,8 @@ def _check(
         raise InvalidInput(
             f"{count} images, and {distances} of them for distances; expected at least one image."
         )
+    if not 0 <= gap < 1:
+        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,16 +310,23 @@ class _Question:
     seconds: float | None
 
 
-def _asked(network: Network, one: _Question) -> Margin | Distance:
+def _asked(network: Network, one: _Question, at_most: float = math.inf) -> Margin | Distance:
+    """Its answer.
+
+    Args:
+        network: asked.
+        one: the question.
+        at_most: seconds, whatever the question allows.
+    """
+    limits = Limits(max(min(one.seconds or math.inf, at_most), _INSTANT))
     if one.target is not None:
         return smallest_margin(
             network, one.x, one.label, one.target, one.eps, index=one.index, gap=one.gap,
-            limits=Limits(one.seconds),
+            limits=limits,
         )  # fmt: skip
-    answer = nearest(
-        network, one.x, Untargeted(), norm="linf", gap=1e-3, limits=Limits(one.seconds)
-    )
-    return Distance(one.index, answer.value, answer.bound)
+    answer = nearest(network, one.x, Untargeted(), norm="linf", gap=1e-3, limits=limits)
+    decided = answer.status in (Status.OPTIMAL, Status.INFEASIBLE)
+    return Distance(one.index, answer.value, answer.bound, decided)
 
 
 def smallest_margin(
@@ -327,25 +349,39 @@ def smallest_margin(
         target: the other one.
         eps: the radius, L∞.
         index: of the input, for the record.
-        gap: that counts as proved.
+        gap: that counts as proved; narrowed where 0 lies within it.
         limits: when to stop.
+
+    Raises:
+        InvalidInput: no such label, the same one twice, or what `dualbound.activate` refuses.
 
     **Trusts** what `dualbound.activate` does; an input with a negative margin was replayed by
     onnxruntime, in the precision of the file, and is no adversary where that disagrees.
     """
+    if label == target:
+        raise InvalidInput(f"The margin of label {label} over itself is 0; name another target.")
     center = network.one_input(x)
     box = Box(np.maximum(center - eps, 0.0), np.minimum(center + eps, 1.0))
     engine = Columns(threads=1) if network.is_piecewise_linear else None
-    found = activate(
-        network, {Neuron("logits", label): 1.0, Neuron("logits", target): -1.0}, box,
-        maximise=False, gap=gap, engine=engine, limits=limits,
-    )  # fmt: skip
-    refused = found.value is not None and found.value < 0 <= (found.runtime_value or 0.0)
-    value = None if refused else found.value
-    x_found = (
-        found.x.reshape(-1) if value is not None and value < 0 and found.x is not None else None
-    )
-    return Margin(index, label, target, value, found.bound, x_found, found.stats.seconds)
+    value, at, bound = None, None, -math.inf
+    with Clock(limits).catching_ctrl_c() as clock:
+        while True:
+            found = activate(
+                network, {Neuron("logits", label): 1.0, Neuron("logits", target): -1.0}, box,
+                maximise=False, gap=gap, engine=engine,
+                limits=Limits(max(clock.remaining, _INSTANT)),
+            )  # fmt: skip
+            bound = max(bound, found.bound)
+            refused = found.value is not None and found.value < 0 <= (found.runtime_value or 0.0)
+            if found.value is not None and not refused and (value is None or found.value < value):
+                value, at = found.value, found.x
+            decided = bound >= 0 or (value is not None and value < 0)
+            closed = found.status is Status.OPTIMAL and not refused
+            if decided or not closed or gap <= FINEST_GAP or clock.expired:
+                break
+            gap = max(gap / 100, FINEST_GAP)
+        x_found = at.reshape(-1) if at is not None and value is not None and value < 0 else None
+        return Margin(index, label, target, value, bound, x_found, clock.seconds)
 
 
 def _answered(
@@ -369,15 +405,18 @@ def _answered(
         for question in questions:
             if clock.expired:
                 break
-            take(question, _asked(networks[question.network], question))
+            take(question, _asked(networks[question.network], question, clock.remaining))
         return found
     with shared_among(processes) as submit:
         jobs = [submit(_asked, networks[one.network], one) for one in questions]
+        waited = False  # for one that was not there in time; the others are taken if they are
         for question, job in zip(questions, jobs, strict=True):
+            if clock.expired and waited and not job.done():
+                continue
+            waited = clock.expired
             answer: Margin | Distance | None = finished(job, clock, otherwise=None)
-            if answer is None:
-                break
-            take(question, answer)
+            if answer is not None:
+                take(question, answer)
     return found
 
 

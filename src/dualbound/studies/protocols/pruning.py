@@ -16,14 +16,13 @@ from dualbound.files import write_whole
 from dualbound.learn import Recipe, evaluate
 from dualbound.learn.saving import to_onnx
 from dualbound.limits import Limits
-from dualbound.network.torch_chain import chain
-from dualbound.prune import importance, prune
-from dualbound.prune.removal import parameters
+from dualbound.network import Network, read_onnx
 from dualbound.queries import nearest
 from dualbound.queries.compare import Margin, smallest_margin
 from dualbound.queries.models import load
 from dualbound.studies.experiment import Cell, Kept, Result
 from dualbound.studies.protocols.protocol import Comparison, Lines, number
+from dualbound.studies.protocols.side_by_side import STATISTICS, statistics
 from dualbound.studies.protocols.trained import (
     MODELS,
     Plan,
@@ -71,6 +70,8 @@ def _model(folder: Path, name: str) -> Path:
 
 def original(folder: Path, *, plan: dict[str, Any]) -> Result | None:
     """A network as it is trained."""
+    from dualbound.prune.removal import parameters
+
     asked = Plan.of(plan)
     try:
         found = asked.carry_out(folder)
@@ -85,6 +86,8 @@ def pruned(
     train_each: int | None,
 ) -> Result | None:  # fmt: skip
     """The network without the units whose scores are below the threshold, trained on."""
+    from dualbound.prune import prune
+
     place = folder / MODELS / f"{network} pruned"
     place.mkdir(parents=True, exist_ok=True)
     test = data_of(data, "test")
@@ -156,7 +159,7 @@ def _adversaries(folder: Path, side: str, first: int) -> Path:
     return folder / "adversaries" / f"{side}-{first}.npz"
 
 
-def _right(networks: list[Any], data: Dataset, count: int) -> np.ndarray:
+def _right(networks: list[Network], data: Dataset, count: int) -> np.ndarray:
     """The first inputs that all networks answer right."""
     x = data.subset(slice(2 * count + 100)).values()
     rows = x.reshape(len(x), -1)
@@ -385,10 +388,11 @@ def _statistics(sides: Mapping[str, list[Margin]]) -> list[Comparison]:
         if not values:
             continue
         published = PUBLISHED_STATISTICS[kind]
-        ours = (statistics(values), statistics([one.seconds for one in chosen]))
+        seconds = [one.seconds for one in chosen]
+        ours = [(float(len(one)), *statistics(one)) for one in (values, seconds)]
         rows: list[tuple[object, ...]] = [
             (name, published[0][k], number(ours[0][k]), published[1][k], number(ours[1][k]))
-            for k, name in enumerate(("count", "mean", "std", "min", "25 %", "50 %", "75 %", "max"))
+            for k, name in enumerate(STATISTICS)
         ]
         tables.append(
             Comparison(
@@ -398,17 +402,6 @@ def _statistics(sides: Mapping[str, list[Margin]]) -> list[Comparison]:
             )
         )
     return tables
-
-
-def statistics(values: list[float]) -> tuple[float, ...]:
-    """Count, mean, standard deviation, least, quartiles and greatest.
-
-    >>> statistics([1.0, 2.0, 3.0])
-    (3.0, 2.0, 1.0, 1.0, 1.5, 2.0, 2.5, 3.0)
-    """
-    spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    ends = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
-    return (float(len(values)), float(np.mean(values)), spread, *ends)
 
 
 def _transfer_tables(kept: Mapping[str, Kept]) -> list[Comparison]:
@@ -432,6 +425,8 @@ def critical(
     folder: Path, *, plan: dict[str, Any], network: str, eps: float, each: int, seconds: float
 ) -> Result | None:
     """Scores by the margin's hinge, at the inputs or at the worst ones near them."""
+    from dualbound.prune import importance
+
     asked = Plan.of(plan)
     try:
         asked.carry_out(folder)
@@ -540,6 +535,8 @@ def shortened(
     folder: Path, *, plan: dict[str, Any], ranking: str, share: float, each: int, images: int
 ) -> Result | None:
     """A network without a share of its units: accuracy before and after training, distances."""
+    from dualbound.prune import prune
+
     asked = Plan.of(plan)
     try:
         asked.carry_out(folder)
@@ -553,10 +550,7 @@ def shortened(
         recipe=replace(FINE_TUNING, epochs=2),
     )  # fmt: skip
     accuracies = found.accuracies(test)
-    small = chain(network) if not share else found.after
-    from dualbound.network import read_onnx
-
-    judged = read_onnx(to_onnx(small.module, small.shape))
+    judged = read_onnx(to_onnx(found.after.module, found.after.shape))
     x = test.values().reshape(len(test), -1)
     distances, bounds = [], []
     for k in _right([judged], test, images):
