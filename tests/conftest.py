@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 from hypothesis import settings
 
@@ -22,3 +24,20 @@ def data_root() -> Path:
     if not Path(root).is_dir():
         pytest.skip(f"needs the full data sets: DUALBOUND_DATA={root} is not a folder")
     return Path(root)
+
+
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """The shape checker takes four fifths of the time of a tiny query."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The shape checker looks at one seed in ten, and at every test that has none."""
+    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
+    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

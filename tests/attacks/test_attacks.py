@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,14 +29,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def unchecked_shapes() -> Iterator[None]:
-    """The shape checker takes four fifths of the time of a tiny query."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @given(seed=st.integers(0, 10_000), steps=st.sampled_from([0, 1, 7]))

@@ -13,6 +13,8 @@ from dualbound import Limits, Untargeted, load, nearest
 from dualbound.attacks import classifier, deepfool, distance, fgsm, momentum_pgd, pgd, virtual
 from dualbound.data import load_dataset
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:

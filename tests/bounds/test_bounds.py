@@ -18,6 +18,8 @@ from dualbound.tighten import Layerwise
 NAMES = ("interval", "crown", "lp", "milp")
 SAMPLES = 10_000
 
+pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+
 
 def network_of(tiny: Tiny) -> Network:
     return Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu)

@@ -54,6 +54,7 @@ def moved(images: Path, name: str, answer: dict[str, object]) -> np.ndarray:
 INLINE = ("--json", "--witness", "inline")
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 class TestNorms:
     @pytest.mark.parametrize(
         ("norm", "words"),
@@ -167,6 +168,7 @@ class TestPng:
         again = json.loads(cli("classify", images / f"{name}.onnx", file, "--json").out)
         assert again["label"] == 1
 
+    @pytest.mark.usefixtures("unchecked_shapes")
     def test_of_a_real_network(self, cli: Cli, tmp_path: Path) -> None:
         """The picture's bytes fool onnxruntime, and rounding to a grid can only cost."""
         file = tmp_path / "adversary.png"

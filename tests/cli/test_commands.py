@@ -160,6 +160,7 @@ class TestNearest:
 
 
 class TestCriteria:
+    @pytest.mark.usefixtures("unchecked_shapes")
     @pytest.mark.parametrize(
         ("options", "labels", "goal"),
         [

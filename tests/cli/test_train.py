@@ -10,11 +10,9 @@ import io
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -310,14 +308,6 @@ def test_help_names_every_method(cli: Cli) -> None:
     for method in ("plain", "fgsm", "pgd", "fast", "virtual", "interval", "exact"):
         assert method in text
     assert "Exitcodes:0trained" in text
-
-
-@pytest.fixture
-def unchecked_shapes() -> Iterator[None]:
-    """The shape checker takes four fifths of the time of a tiny query."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 class TestPage:

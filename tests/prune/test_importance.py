@@ -14,6 +14,8 @@ from dualbound.prune.score_program import LOSSES, ScoreProgram
 from dualbound.prune.scored import lowered, scored, shifts_to_zero
 from dualbound.prune.units import layers_of
 
+pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+
 
 def random_network(seed: int, sizes: tuple[int, ...] = (3, 4, 3, 3)) -> Network:
     generator = np.random.default_rng(seed)

@@ -21,6 +21,8 @@ from dualbound.prune.ranking import (
 from dualbound.prune.units import layers_of
 from dualbound.queries.models import load
 
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+
 
 @pytest.fixture(scope="module")
 def sample() -> Dataset:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -17,13 +15,7 @@ from dualbound.search import Engine
 VALUE = 2e-6
 
 
-@pytest.fixture(autouse=True)
-def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The shape checker takes most of the time here: it looks at one case in ten."""
-    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
-    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
 
 
 @dataclass(frozen=True)

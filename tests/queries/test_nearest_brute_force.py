@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -33,13 +32,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
-def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The shape checker takes four fifths of the time here: it looks at one case in ten."""
-    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
-    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
 
 
 def asked(case: Case, engine: Engine | None = None, gap: float = 1e-7) -> Answer:

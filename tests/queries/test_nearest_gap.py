@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -19,11 +17,7 @@ SECONDS = 60.0
 """That no search here comes near."""
 
 
-@pytest.fixture(autouse=True)
-def _shapes_are_checked_elsewhere() -> Iterator[None]:
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
 def asked(case: Case, gap: float, engine: Engine | None = None) -> Answer:

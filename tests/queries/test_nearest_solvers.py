@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -17,11 +15,7 @@ from dualbound.solvers import SOLVERS, Can, installed
 WAYS = [("margin", "bigm"), ("margin", "indicator"), ("direct", "bigm")]
 
 
-@pytest.fixture(autouse=True)
-def _shapes_checked_elsewhere() -> Iterator[None]:
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 
 @cache

@@ -20,7 +20,7 @@ class _Skip(torch.nn.Module):
         return self.last(x + torch.relu(self.first(x)))
 
 
-def test_l2_on_a_small_graph_needs_no_quadratic_solver() -> None:
+def test_l2_on_a_small_graph_needs_no_quadratic_solver(unchecked_shapes: None) -> None:
     torch.manual_seed(0)
     network = dualbound.load(_Skip(), input_shape=(3,))
     x = np.full(3, 0.5)

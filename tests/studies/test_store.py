@@ -188,7 +188,7 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
 
 
 def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
-    make: Make, tmp_path: Path
+    make: Make, tmp_path: Path, unchecked_shapes: None
 ) -> None:
     source, small = make(points=4), tmp_path / "small"
     small.mkdir()
