@@ -97,9 +97,9 @@ def test_masks_and_regions_are_kept() -> None:
 
 
 def test_ties_are_no_adversaries() -> None:
-    """Both outputs are equal over half of the inputs, whatever an attack does."""
-    network = Network.dense([[[1.0], [0.0]], [[1.0, 0.0], [1.0, 0.0]]], [[0.0, 0.0], [0.0, 0.0]])
-    x = np.linspace(0, 1, 8, dtype=np.float32)[:, None]
+    """Both outputs are equal up to 0.5, and above that the first one is larger."""
+    network = Network.dense([[[1.0], [1.0]], [[1.0, 1.0], [1.0, 0.0]]], [[0.0, -0.5], [0.0, 0.0]])
+    x = np.linspace(0.6, 1, 8, dtype=np.float32)[:, None]
     data = Dataset("ties", "test", x, np.zeros(8, dtype=np.int64), ("a", "b"))
     for method in ("fgsm", "pgd", "deepfool"):
         found = dualbound.attack(network, data, method=method, eps=0.3)
@@ -190,7 +190,7 @@ def test_nonsense_is_refused_in_one_sentence(asked: dict[str, Any], message: str
 )  # fmt: skip
 def test_data_that_do_not_fit(data: tuple[int, tuple[int, ...], int], message: str) -> None:
     count, shape, classes = data
-    network = Network.dense([np.ones((3, 8))], [np.zeros(3)], input_shape=(4, 1, 2))
+    network = Network.dense([np.ones((3, 8))], [[1.0, 0.0, 0.0]], input_shape=(4, 1, 2))
     x = np.zeros((count, *shape), dtype=np.float32)
     names = tuple(f"c{k}" for k in range(classes))
     with pytest.raises(InvalidInput, match=message):
@@ -198,7 +198,7 @@ def test_data_that_do_not_fit(data: tuple[int, tuple[int, ...], int], message: s
 
 
 def test_axes_of_length_one_do_not_count() -> None:
-    network = Network.dense([np.ones((3, 8))], [np.zeros(3)], input_shape=(4, 1, 2))
+    network = Network.dense([np.ones((3, 8))], [[1.0, 0.0, 0.0]], input_shape=(4, 1, 2))
     for shape in ((4, 2), (1, 4, 2), (8,), (4, 1, 2)):
         x = np.zeros((2, *shape), dtype=np.float32)
         found = dualbound.attack(

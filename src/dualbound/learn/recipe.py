@@ -24,7 +24,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 OPTIMISERS = ("sgd", "adam", "rmsprop")
 LOSSES = ("cross-entropy", "squared")
 
-MOST = 1e6
+MOST = 1e30
 """No rate, decay or warmup is larger."""
 
 

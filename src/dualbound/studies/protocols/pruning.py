@@ -42,6 +42,9 @@ EACH = 20
 SECONDS = 240.0
 """Of a search for scores."""
 
+QUICK_EACH, QUICK_SECONDS = 200, 5.0
+"""Of a quick run: inputs of each class to train on, and seconds of a search."""
+
 FINE_TUNING = Recipe(epochs=10, rate=0.02, warmup=0.5)
 EPS = 0.043
 """The radius, L∞, in which about 8 % of the questions about the original have an adversary; the
@@ -187,7 +190,7 @@ def transfer(folder: Path, *, chunks: list[int]) -> Result:
 
 def _cells(quick: bool) -> list[Cell]:
     cells: list[Cell] = []
-    few = 200 if quick else None
+    few = QUICK_EACH if quick else None
     for name, (architecture, data, recipe) in NETWORKS.items():
         asked = replace(recipe, epochs=2) if quick else recipe
         plan = Plan(name, architecture, data, asked, each=few)
@@ -197,7 +200,7 @@ def _cells(quick: bool) -> list[Cell]:
             "network": name,
             "data": data,
             "each": (2 if quick else EACH) if name != "cnn-small on MNIST" else 2,
-            "seconds": 5.0 if quick else SECONDS,
+            "seconds": QUICK_SECONDS if quick else SECONDS,
             "tuning": tuning,
             "train_each": few,
         }
@@ -450,16 +453,16 @@ def _critical_cells(quick: bool) -> list[Cell]:
     plan = asdict(
         Plan(
             FIRST, architecture, data, replace(recipe, epochs=2) if quick else recipe,
-            each=200 if quick else None,
+            each=QUICK_EACH if quick else None,
         )
     )  # fmt: skip
     arguments = {
         "network": FIRST,
         "data": data,
         "each": 2 if quick else EACH,
-        "seconds": 5.0 if quick else SECONDS,
+        "seconds": QUICK_SECONDS if quick else SECONDS,
         "tuning": asdict(replace(FINE_TUNING, epochs=1) if quick else FINE_TUNING),
-        "train_each": 200 if quick else None,
+        "train_each": QUICK_EACH if quick else None,
     }
     cells = [
         Cell(FIRST, original, {"plan": plan}),
@@ -469,7 +472,8 @@ def _critical_cells(quick: bool) -> list[Cell]:
         for what, eps in (("accuracy", 0.0), ("robustness", ROBUST_EPS)):
             asked = {
                 "plan": plan, "network": _name(side), "eps": eps,
-                "each": 1 if quick else ROBUST_EACH, "seconds": 5.0 if quick else ROBUST_SECONDS,
+                "each": 1 if quick else ROBUST_EACH,
+                "seconds": QUICK_SECONDS if quick else ROBUST_SECONDS,
             }  # fmt: skip
             cells.append(Cell(f"{what} of {side}", critical, asked, (f"{FIRST} pruned",)))
     return cells
@@ -574,7 +578,9 @@ def _curve_cells(quick: bool) -> list[Cell]:
     cells = []
     for seed in range(1 if quick else SEEDS):
         asked = replace(recipe, seed=seed, epochs=1 if quick else recipe.epochs)
-        plan = asdict(Plan(f"seed {seed}", architecture, data, asked, each=200 if quick else None))
+        plan = asdict(
+            Plan(f"seed {seed}", architecture, data, asked, each=QUICK_EACH if quick else None)
+        )
         cells.append(Cell(f"seed {seed}", original, {"plan": plan}))
         for share in SHARES[:1] if quick else SHARES:
             for ranking in RANKINGS:
