@@ -175,7 +175,7 @@ class ScoreProgram:
     def __post_init__(self) -> None:
         self.of = np.arange(self.scored.count) if self.owners is None else self.owners
         self.losses = int(self.of.max()) + 1
-        size = self.scored.network.output_size // self.scored.count
+        size = self.scored.original.output_size
         self.below = list(self.loss.first_rows(size, self.labels))
         dead = self.scored.most == 0
         self.live = np.flatnonzero(~dead)

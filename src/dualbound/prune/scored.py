@@ -35,26 +35,32 @@ class Scored:
     """A network at some inputs, as a function of shifts.
 
     Attributes:
-        network: from the shifts of all units, layer after layer, to the outputs at every input,
-            one after another.
         original: the network of the inputs.
         layers: whose units are scored.
         most: the shift of each unit that makes it 0 whatever the others' are, ``(units,)``.
-        bounds: of every node of the network, for shifts between 0 and those.
         x: the inputs, flat.
     """
 
-    network: Network
     original: Network
     layers: tuple[Layer, ...]
     most: Float[np.ndarray, " units"]
-    bounds: Bounds
     x: Float[np.ndarray, "count n"]
 
     @property
     def count(self) -> int:
         """How many inputs there are."""
         return len(self.x)
+
+    @cached_property
+    def network(self) -> Network:
+        """From the shifts of all units, layer after layer, to the outputs at each input in turn."""
+        copies = [_Copy(self.original, self.layers, row, k) for k, row in enumerate(self.x)]
+        return _joined(copies, self.original, len(self.most))
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Of every node of that network, for shifts between 0 and the most."""
+        return crown(self.network, self.box)
 
     @property
     def box(self) -> Box:
@@ -122,10 +128,7 @@ def scored(
     layers = tuple(layers)
     if most is None:
         most = shifts_to_zero(network, layers, [Box(row, row) for row in x])
-    copies = [_Copy(network, layers, row, k) for k, row in enumerate(x)]
-    joined = _joined(copies, network, len(most))
-    bounds = crown(joined, Box(np.zeros(len(most)), most))
-    return Scored(joined, network, layers, most, bounds, x)
+    return Scored(network, layers, most, x)
 
 
 def shifts_to_zero(
