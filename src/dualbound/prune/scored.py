@@ -21,13 +21,16 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float
 
-from dualbound.bounds import Bounds, crown
+from dualbound.bounds import Bounds, crown, interval
 from dualbound.network import Affine, Elementwise, Input, Network, Node
 from dualbound.network.linear import LinearMap, linear_map
 from dualbound.prune.units import Layer
 from dualbound.region import Box
 
 SHIFTS = "shifts"
+
+SMALL = 2000
+"""Networks of more values than this have the shifts of their units from interval arithmetic."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +262,8 @@ class _Copy:
         part = Network(tuple(self.nodes), (self.total,), self.name(pre))
         lower = np.concatenate([box.lower, np.zeros(len(most))])
         both = Box(lower, np.concatenate([box.upper, most]))
-        return crown(part, both).upper[self.name(pre)]
+        method = crown if sum(node.size for node in part.nodes) <= SMALL else interval
+        return method(part, both).upper[self.name(pre)]
 
 
 def _joined(copies: Sequence[_Copy], network: Network, total: int) -> Network:
