@@ -92,6 +92,9 @@ def test_magnitude_is_the_length_of_the_weights() -> None:
 
 def test_what_makes_no_sense(sample: Dataset) -> None:
     network = load("dnn1")
+    wide = Dataset("wide", "train", np.zeros((2, 9), np.float32), np.array([0, 1]), ("a", "b"))
+    with pytest.raises(InvalidInput, match="inputs of 9 numbers and 2 classes"):
+        prune(network, wide, ranking="random", remove=0.1)
     with pytest.raises(InvalidInput, match="ranked by importance"):
         prune(network, sample, ranking="luck")
     with pytest.raises(InvalidInput, match="say what share"):

@@ -136,6 +136,12 @@ def prune(
         SoundnessError: the smaller network does not compute what the larger one does with the
             removed units at 0.
     """
+    size = int(np.prod(data.shape))
+    if (network.input_size, network.output_size) != (size, len(data.classes)):
+        raise InvalidInput(
+            f"The network reads {network.input_size} numbers and has {network.output_size} outputs; "
+            f"{data.name} has inputs of {size} numbers and {len(data.classes)} classes."
+        )
     made = chain(network)
     layers = layers_of(made)
     scores = None
