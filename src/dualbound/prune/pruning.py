@@ -139,8 +139,8 @@ def prune(
     size = int(np.prod(data.shape))
     if (network.input_size, network.output_size) != (size, len(data.classes)):
         raise InvalidInput(
-            f"The network reads {network.input_size} numbers and has {network.output_size} outputs; "
-            f"{data.name} has inputs of {size} numbers and {len(data.classes)} classes."
+            f"The network reads {network.input_size} numbers and has {network.output_size} "
+            f"outputs; {data.name} has inputs of {size} numbers and {len(data.classes)} classes."
         )
     made = chain(network)
     layers = layers_of(made)
