@@ -1,11 +1,10 @@
 """How far from optimal is each attack? Its smallest distance beside the proved minimum.
 
 For each network and norm, the first sample images that it answers right. The minimum to any other
-label is proved by `dualbound.nearest`, by the engine that the table names. An attack within a
-radius is run at every radius of a search for the smallest at which it succeeds: doubled until it
-does, then halved between twelve times; the nearest adversary of all runs counts. Attacks for the
-nearest adversary run once. Every adversary is replayed by the network in float64, and a distance
-below the proved bound ends the program.
+label is proved by `dualbound.nearest`. An attack within a radius is run at every radius of a search
+for the smallest at which it succeeds: doubled until it does, then halved between twelve times; the
+nearest adversary of all runs counts. Attacks for the nearest adversary run once. Every adversary is
+replayed by the network in float64, and a distance below the proved bound ends the program.
 
 All attacks have their defaults, on one thread. What is finished is kept in a JSON file, and a
 second run goes on after it.
@@ -28,7 +27,7 @@ import torch
 from torch import Tensor
 
 import dualbound
-from dualbound import Bab, Columns, Limits, Linearised, Untargeted
+from dualbound import Columns, Limits, Linearised, Untargeted
 from dualbound.attacks import classifier, distance, method_named
 from dualbound.data import load_dataset
 from dualbound.limits import Clock
@@ -36,7 +35,7 @@ from dualbound.queries.nearest import nearest_problem
 from dualbound.solvers import Highs
 
 TABLES = {
-    "linf": ("dnn1", "dnn2", "mlp-64-64"),
+    "linf": ("dnn1", "dnn2", "dnn3"),
     "l1": ("dnn1", "dnn2", "dnn3"),
 }
 """Norms and networks."""
@@ -105,14 +104,13 @@ def part_of(name: str, norm: str, count: int) -> Part:
 
 def proved(part: Part, image: int, limit: float) -> dict[str, Any]:
     """The minimum, or what is known of it after so many seconds."""
-    bab = part.name.startswith("mlp")
     at = part.images.index(image)
     answer = dualbound.nearest(
         part.network,
         part.x[at].numpy().astype(float),
         Untargeted(margin=MARGIN),
         norm=part.norm,
-        engine=Bab() if bab else Columns(threads=1),
+        engine=Columns(threads=1),
         limits=Limits(limit),
     )
     if "interrupted" in answer.note:
