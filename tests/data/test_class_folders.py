@@ -190,8 +190,12 @@ def test_one_bad_picture_or_folder_is_named(tmp_path, packed, files, message):
             BOTH | {"test/dog/1.png": content(1)},
             "/test/dog is a class that train/ has not; found there cat, mouse",
         ),
+        (
+            {f"train/{name}": one for name, one in TWO.items()} | {"test/": b""},
+            "/test has no folders in it",
+        ),
     ],
-    ids=["no-folders", "nothing", "too-deep", "strange-class"],
+    ids=["no-folders", "nothing", "too-deep", "strange-class", "empty-test"],
 )
 def test_what_has_no_class_folders_is_refused(tmp_path, packed, files, message):
     with pytest.raises(

@@ -108,6 +108,7 @@ def test_marks_blank_lines_and_line_ends_are_passed_over(tmp_path):
         ("x,label\n1, \n", "line 2, column 'label': no label"),
         ("x,y,label\n1,2,a\n1,2\n", "line 3: found 2 cells, expected 3 as in the header"),
         ("x,label\n1,2,a\n", "line 2: found 3 cells, expected 2"),
+        ("x,label\n1,1\n2,0\n3,1.0\n", "labels '1' and '1.0', which are the same number"),
         ("x,label\n", "has a header but no rows"),
         ("", "is empty. Expected a header"),
         ("\n \n", "is empty. Expected a header"),

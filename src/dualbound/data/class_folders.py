@@ -78,6 +78,8 @@ def read_class_folders(path: Path, name: str, split: str) -> Dataset:
         top = _below_common_folders(tree)
         parts = {part: (*top, part) for part in SPLITS if tree.inside((*top, part))}
         if "test" not in parts:
+            if "train" in parts and "test" in tree.inside(top):
+                raise DataError(f"{tree.name((*top, 'test'))} has no folders in it. {_FORM}.")
             whole = parts.get("train", top)
             return cut(_read(tree, whole, whole, name, split), split)
         if split not in parts:

@@ -73,6 +73,7 @@ def read_labelled_table(path: Path, name: str, split: str, *, label: str | None 
             f"{path}: the column {columns[place]!r} has {len(classes)} different values in "
             f"{len(words)} rows, which are no classes. Name the column of the labels."
         )
+    _check_distinct(path, columns[place], classes)
     position = {word: k for k, word in enumerate(classes)}
     labels = np.array([position[word] for word in words])
     return cut(Dataset(name, split, np.stack(rows), labels, classes), split)
@@ -120,6 +121,18 @@ def _label_place(path: Path, columns: list[str], label: str | None) -> int:
     if label not in columns:
         raise DataError(f"{path} has no column {label!r}; there are {few(columns)}.")
     return columns.index(label)
+
+
+def _check_distinct(path: Path, column: str, classes: tuple[str, ...]) -> None:
+    """Refuse two classes that are one number, such as 1 and 1.0."""
+    written: dict[float, str] = {}
+    for word in (one for one in classes if not np.isnan(_number(one))):
+        other = written.setdefault(_number(word), word)
+        if other != word:
+            raise DataError(
+                f"{path}: the column {column!r} has the labels {other!r} and {word!r}, which are "
+                "the same number. Write them alike."
+            )
 
 
 def _numbers(
