@@ -20,8 +20,20 @@ import torch
 from torch import nn
 
 from dualbound.errors import DataError, InvalidInput, OutputError
-from dualbound.learn import Moment, Plain, Recipe, Step, Trained, evaluate, fresh, train, training
+from dualbound.learn import (
+    Method,
+    Moment,
+    Plain,
+    Recipe,
+    Step,
+    Trained,
+    evaluate,
+    fresh,
+    train,
+    training,
+)
 from dualbound.learn.checkpoint import FILE
+from dualbound.learn.methods import method_named
 from dualbound.limits import Limits
 from learn.toys import EVERYTHING, Watched, as_floats, rows, same, stripes
 
@@ -122,6 +134,28 @@ class TestStopping:
         trained(tmp_path, recipe=recipe, method=at_step(6, ctrl_c))
         on = trained(tmp_path, recipe=recipe)
         assert same(on.module, trained(recipe=recipe).module)
+
+    @pytest.mark.parametrize("name", ["fgsm", "pgd", "fast", "virtual", "interval"])
+    @pytest.mark.parametrize("at", [2, 6, 9])
+    def test_goes_on_in_any_method(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, at: int
+    ) -> None:
+        how = {"network": "4c3-m2-8-3", "method": method_named(name, eps=0.1)}
+        kind, steps = type(how["method"]), [0]
+        loss = kind.loss
+
+        def stopping(method: Method, step: Step) -> object:
+            steps[0] += 1
+            if steps[0] == at:
+                ctrl_c()
+            return loss(method, step)
+
+        with monkeypatch.context() as changed:
+            changed.setattr(kind, "loss", stopping)
+            assert not trained(tmp_path, **how).finished
+        on = trained(tmp_path, **how)
+        assert on.finished
+        assert same(on.module, trained(**how).module)
 
     def test_by_a_time_limit_and_going_on_ends_in_the_same_weights(self, tmp_path: Path) -> None:
         slow = at_step(6, lambda: time.sleep(1.0))
