@@ -19,7 +19,10 @@ from dualbound.studies.protocols import (
     cnn,
     cnn_adversarial,
     koot_retraining,
+    pruned_networks,
     pruning,
+    pruning_critical,
+    pruning_curves,
     schoenfeld_retraining,
     trained,
 )
@@ -44,10 +47,11 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(koot_retraining, "QUICK_EACH", 10)
     monkeypatch.setattr(koot_retraining, "SECONDS", 0.2)
     monkeypatch.setattr(koot_retraining, "JUDGED_SECONDS", 0.2)
-    monkeypatch.setattr(pruning, "QUICK_EACH", 10)
-    monkeypatch.setattr(pruning, "QUICK_SECONDS", 0.5)
-    monkeypatch.setattr(pruning, "CURVE_SECONDS", 0.5)
-    monkeypatch.setattr(pruning, "CURVE_QUESTION", 0.5)
+    monkeypatch.setattr(pruned_networks, "QUICK_EACH", 10)
+    monkeypatch.setattr(pruned_networks, "QUICK_SECONDS", 0.5)
+    monkeypatch.setattr(pruning_critical, "QUICK_SECONDS", 0.5)
+    monkeypatch.setattr(pruning_curves, "CURVE_SECONDS", 0.5)
+    monkeypatch.setattr(pruning_curves, "CURVE_QUESTION", 0.5)
     monkeypatch.setattr(pruning, "QUESTION_SECONDS", 1.0)
     caches = trained.data_of, schoenfeld_retraining.parts
     for cached in caches:

@@ -15,6 +15,8 @@ from dualbound.studies.protocols import (
     koot,
     koot_retraining,
     pruning,
+    pruning_critical,
+    pruning_curves,
     schoenfeld,
     schoenfeld_retraining,
 )
@@ -31,7 +33,9 @@ _ALL: tuple[Protocol | TrainingProtocol, ...] = (
     koot_retraining.PROTOCOL,
     *cnn.PROTOCOLS,
     *cnn_adversarial.PROTOCOLS,
-    *pruning.PROTOCOLS,
+    pruning.PROTOCOL,
+    pruning_critical.PROTOCOL,
+    pruning_curves.PROTOCOL,
 )
 PROTOCOLS = {one.key: one for one in _ALL}
 """By their keys."""
