@@ -50,6 +50,7 @@ def test_the_command_says_what_is_wrong(cli: Cli, data: Path, tmp_path: Path) ->
         (("--by", "luck"), "ranked by"),
         (("--by", "random"), "say what share"),
         (("--threshold", "median", "--relaxed", "--each", 1, "--time-limit", 3), "or 'mean'"),
+        (("--threshold", 0.1, "--remove", 0.1), "give one of them"),
         (("--epochs", -1), "--epochs is -1"),
         (("--eps", 0.1, "--each", 1), "use the loss 'hinge'"),
         (("--each", 10**6), ""),
@@ -57,6 +58,16 @@ def test_the_command_says_what_is_wrong(cli: Cli, data: Path, tmp_path: Path) ->
         outcome = cli(*asked, *options)
         assert outcome.code == 2, options
         assert message in " ".join(outcome.err.split())
+
+
+def test_the_network_that_is_read_is_not_overwritten(cli: Cli, data: Path, tmp_path: Path) -> None:
+    asked = ("--data", data, "--by", "magnitude", "--remove", 0.2, "--epochs", 0, "--out", tmp_path)
+    assert cli("prune", "dnn1", *asked).code == 0
+    before = (tmp_path / "model.onnx").read_bytes()
+    outcome = cli("prune", tmp_path / "model.onnx", *asked)
+    assert outcome.code == 2
+    assert "which is read as MODEL" in " ".join(outcome.err.split())
+    assert (tmp_path / "model.onnx").read_bytes() == before
 
 
 def test_every_key_is_documented(cli: Cli, data: Path, tmp_path: Path) -> None:

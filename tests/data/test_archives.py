@@ -94,7 +94,7 @@ NAN = np.array([[0, 0], [0, np.nan], [0, 0], [0, 0]])
         ({"x": X, "y": Y * 0}, InvalidInput, "has the classes '0', expected two or more"),
         ({"x": X, "y": Y[:3]}, InvalidInput, r"4 inputs but labels of shape \(3,\)"),
         ({"x": X[0], "y": Y[:2]}, InvalidInput, r"has inputs of shape \(2,\)"),
-        ({"x": X[:0], "y": Y[:0]}, DataError, "has a label 0 but only 0 inputs"),
+        ({"x": X[:0], "y": Y[:0]}, DataError, "has no inputs"),
         ({"x": NAN, "y": Y}, InvalidInput, r"1 of 8 values .* the first is nan at \(1, 1\)"),
         ({"x": X + 1e39, "y": Y}, InvalidInput, "8 of 8 values that are not finite"),
         (

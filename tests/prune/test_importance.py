@@ -1,18 +1,20 @@
 """Scores against exhaustive search, planted neurons, and every way of asking."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dualbound import Limits, Network
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidInput, SolverFailed, SoundnessError
 from dualbound.network.torch_chain import chain
 from dualbound.prune import importance
 from dualbound.prune.importance import box_around
 from dualbound.prune.score_program import LOSSES, ScoreProgram
 from dualbound.prune.scored import lowered, scored, shifts_to_zero
 from dualbound.prune.units import layers_of
+from dualbound.solvers import Highs
 
 pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
 
@@ -128,6 +130,65 @@ def test_class_by_class_is_the_mean_over_classes() -> None:
         assert np.allclose(scores, np.mean([one.scores[name] for one in alone], axis=0))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_class_by_class_bounds_all_scores_whatever_the_counts(seed: int) -> None:
+    network = random_network(seed)
+    x, y = batch(network, seed, 40)
+    first = np.flatnonzero(y == y[0])
+    few = np.concatenate([first[:4], np.flatnonzero(y != y[0])[:2]])
+    found = importance(network, x[few], y[few], loss="hinge", weight=2.0, by="class")
+    program = program_of(network, x[few], y[few], "hinge", 2.0)
+    every = np.concatenate([*found.scores.values()])
+    assert found.value == pytest.approx(program.value(every))
+    generator = np.random.default_rng(seed)
+    for scores in [*generator.random((200, 7)), *generator.integers(0, 2, (100, 7))]:
+        there = program.value(np.where(program.scored.most > 0, scores, 0.0))
+        assert found.bound <= there + 1e-7
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("residue", [0.0, 1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-10])
+def test_a_unit_at_its_kink_but_for_a_rounding_error_spoils_no_bound(
+    residue: float, whole: bool
+) -> None:
+    weights = [
+        [[0.13, -0.13], [0.64, 0.1], [-0.54, 0.36]],
+        [[-2.33, -0.22, -1.25], [-0.73, -0.54, -0.32]],
+    ]
+    x = np.array([[0.61, 0.73]])
+    kink = -(0.64 * 0.61 + 0.1 * 0.73) + residue
+    network = Network.dense(weights, [[-0.21, kink, -0.19], [0.12, 0.31]])
+    found = importance(network, x, np.array([0]), loss="hinge", weight=0.11, whole=whole)
+    assert found.finished
+    assert found.bound <= found.value + 1e-9
+    assert found.value == pytest.approx(-1.8691, abs=1e-4)
+
+
+def test_scores_are_kept_where_a_solver_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise SolverFailed("numbers too large.")
+
+    monkeypatch.setattr(Highs, "solve", refuse)
+    network = random_network(1)
+    found = importance(network, *batch(network, 1), weight=2.0)
+    assert not found.finished
+    assert found.bound == -np.inf
+    assert found.note.endswith("numbers too large")
+    assert found.value <= program_of(network, *batch(network, 1), "softmax", 2.0).value(np.ones(7))
+
+
+def test_a_bound_above_what_was_reached_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = Highs.solve
+
+    def boast(*given: object, **options: object) -> object:
+        return replace(solve(*given, **options), bound=10.0)
+
+    monkeypatch.setattr(Highs, "solve", boast)
+    network = random_network(1)
+    with pytest.raises(SoundnessError, match="highs claims that no scores"):
+        importance(network, *batch(network, 1), weight=2.0)
+
+
 def test_layer_by_layer_ends_in_scores_of_every_layer() -> None:
     network = random_network(1)
     x, y = batch(network, 1)
@@ -135,6 +196,7 @@ def test_layer_by_layer_ends_in_scores_of_every_layer() -> None:
     at_once = importance(network, x, y, weight=2.0)
     assert set(found.scores) == {"relu1", "relu2"}
     assert found.value >= at_once.bound - 1e-7
+    assert found.bound == -np.inf  # what is proved holds for the other layers' scores alone
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -186,6 +248,8 @@ def test_what_cannot_be_asked() -> None:
     network, x, y = random_network(0), np.zeros((2, 3)), np.array([0, 1])
     with pytest.raises(InvalidInput, match="no inputs"):
         importance(network, np.zeros((0, 3)), y[:0])
+    with pytest.raises(InvalidInput, match="from -1 to 0; within a radius"):
+        importance(network, x - [[1.0], [0.0]], y, loss="hinge", eps=0.1)
     with pytest.raises(InvalidInput, match="one whole number for each"):
         importance(network, x, y[:1])
     with pytest.raises(InvalidInput, match="Labels from 0 to 7"):

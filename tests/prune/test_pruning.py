@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 
 import dualbound
 from dualbound import Limits, load_dataset
 from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
+from dualbound.learn import Recipe
+from dualbound.network import read_torch
 from dualbound.network.torch_chain import chain
 from dualbound.prune import prune
 from dualbound.prune.ranking import (
@@ -20,6 +26,8 @@ from dualbound.prune.ranking import (
 )
 from dualbound.prune.units import layers_of
 from dualbound.queries.models import load
+
+pruning = importlib.import_module("dualbound.prune.pruning")
 
 pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
@@ -105,8 +113,36 @@ def test_what_makes_no_sense(sample: Dataset) -> None:
         without_first(layers_of(chain(network)), tuple(range(24)), 22)
 
 
+def test_what_cannot_work_is_refused_before_scores_are_sought(
+    sample: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "importance", lambda *_, **__: pytest.fail("sought scores"))
+    with pytest.raises(InvalidInput, match=r"threshold is 2\.0"):
+        prune(load("dnn1"), sample, threshold=2.0)
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 9, stride=9), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 1, groups=2),
+        torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(36, 10),
+    )  # fmt: skip
+    with pytest.raises(InvalidInput, match="2 groups"):
+        prune(read_torch(module.eval(), (1, 28, 28)), sample)
+
+
+def test_another_cut_of_the_same_sizes_takes_up_no_checkpoint(
+    sample: Dataset, tmp_path: Path
+) -> None:
+    recipe = Recipe(epochs=1, rate=0.01)
+    asked = {"ranking": "random", "remove": 0.25, "recipe": recipe, "folder": tmp_path}
+    one = prune(load("dnn1"), sample, **asked)
+    other = prune(load("dnn1"), sample, **{**asked, "ranking": "magnitude"})
+    again = prune(load("dnn1"), sample, **asked)
+    weights = [next(iter(found.after.module.parameters())) for found in (one, other, again)]
+    assert torch.equal(weights[0], weights[2])
+    assert weights[0].shape != weights[1].shape or not torch.equal(weights[0], weights[1])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_layer_is_never_removed_silently(sample: Dataset) -> None:
-    with pytest.raises(InvalidInput, match="would be removed"):
+    with pytest.raises(InvalidInput, match="Give it a larger weight, or say what share"):
         prune(load("dnn1"), sample, each=1, weight=1e-9, recipe=None, relaxed=True)
 
 

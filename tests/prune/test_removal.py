@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -34,6 +36,17 @@ def convolutional(seed: int = 0, padding: int = 1) -> Chain:
     return chain(read_torch(module.eval(), (1, 8, 8) if padding else (1, 10, 10)))
 
 
+def normalised_flat(seed: int = 0) -> Chain:
+    """A batch normalisation after the flattening: of every place of each channel."""
+    torch.manual_seed(seed)
+    module = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.BatchNorm1d(48), nn.Linear(48, 4),
+        nn.ReLU(), nn.Linear(4, 2),
+    )  # fmt: skip
+    module[3].running_mean.uniform_(-0.5, 0.5)
+    return chain(read_torch(module.eval(), (1, 6, 6)))
+
+
 def dense(seed: int = 0) -> Chain:
     torch.manual_seed(seed)
     module = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
@@ -51,9 +64,9 @@ def masks(made: Chain, seed: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("kind", ["dense", "convolutional"])
-def test_removed_units_are_units_at_zero(kind: str, seed: int) -> None:
-    made = dense(seed) if kind == "dense" else convolutional(seed)
+@pytest.mark.parametrize("kind", [dense, convolutional, normalised_flat])
+def test_removed_units_are_units_at_zero(kind: Callable[[int], Chain], seed: int) -> None:
+    made = kind(seed)
     keep = masks(made, seed)
     cut = removed(made, keep)
     x = torch.rand((7, *made.shape))

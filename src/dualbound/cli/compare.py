@@ -11,13 +11,12 @@ from dualbound import queries
 from dualbound.cli import compared, exit_codes, options
 from dualbound.cli.comparisons import say_tables
 from dualbound.cli.inputs import read_model
-from dualbound.cli.outputs import keep_apart, writable
+from dualbound.cli.outputs import usable
 from dualbound.cli.progress import status_line
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing
 from dualbound.data import load_dataset, networks
 from dualbound.errors import InvalidInput, OutputError
-from dualbound.files import refused
 from dualbound.limits import Limits, core_count
 from dualbound.queries.compare import MARGIN_GAP
 
@@ -92,7 +91,9 @@ def compare(
     read = {name: read_model(model) for name, model in zip(names, models, strict=True)}
     asked = load_dataset(data, split, label=label)
     if out is not None:
-        _usable(out, given)
+        from dualbound.report.compared import ARCHIVE, REPORT
+
+        usable(out, REPORT, (ARCHIVE,), given)
     with status_line("comparing") as show:
         found = queries.compare(
             read, asked, eps=eps, count=count, distances=distances, gap=gap,
@@ -129,19 +130,3 @@ def compare(
     if failed:
         raise OutputError(failed)
     return exit_codes.ANSWERED if compared.is_decided(found) else exit_codes.OPEN
-
-
-def _usable(folder: Path, read: dict[str, str]) -> None:
-    """Make sure that a report can be written, before hours go into it.
-
-    Raises:
-        OutputError: it cannot, or it would overwrite what is read.
-    """
-    from dualbound.report.compared import ARCHIVE, REPORT
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(refused(folder, error)) from error
-    keep_apart({"--out": folder / ARCHIVE}, read)
-    writable(folder / REPORT, "A report", (".md",))

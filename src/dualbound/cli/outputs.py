@@ -80,6 +80,29 @@ def keep_apart(written: Mapping[str, str | Path | None], read: Mapping[str, str 
                 )
 
 
+def usable(
+    folder: Path, report: str, others: tuple[str, ...], read: Mapping[str, str | None]
+) -> None:
+    """Make the folder of a report, before hours go into what it shall hold.
+
+    Args:
+        folder: of all files.
+        report: the name of one, a text.
+        others: the names of those that could be files that are read.
+        read: by option or argument, what is read.
+
+    Raises:
+        OutputError: a file cannot be written there, or would overwrite one that is read.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(refused(folder, error)) from error
+    for name in others:
+        keep_apart({"--out": folder / name}, read)
+    writable(folder / report, "A report", (Path(report).suffix,))
+
+
 def _same(path: Path, other: Path) -> bool:
     """Whether two paths are of one file, which need not be there."""
     try:

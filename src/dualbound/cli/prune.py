@@ -12,6 +12,7 @@ from rich.text import Text
 from dualbound.cli import exit_codes, options
 from dualbound.cli.comparisons import say_tables
 from dualbound.cli.inputs import read_model
+from dualbound.cli.outputs import usable
 from dualbound.cli.progress import status_line
 from dualbound.cli.records import about, finite
 from dualbound.cli.streams import say, say_json
@@ -54,8 +55,9 @@ def prune(
         ),
     ] = "importance",
     threshold: Annotated[
-        str, typer.Option(metavar="S|mean", help="Units with a lower score go.")
-    ] = "0.001",
+        str | None,
+        typer.Option(metavar="S|mean", help="Units with a lower score go.", show_default="0.001"),
+    ] = None,
     remove: Annotated[
         float | None,
         typer.Option(
@@ -104,7 +106,8 @@ def prune(
 
     They are removed physically: the smaller network is written as ONNX and runs everywhere. With
     each come the tables of a report, a picture of its layers, and one of the pixels that the
-    removed neurons looked at.
+    removed neurons looked at. Ctrl-C ends the search for scores with the best so far, and the
+    training begins; then it ends the training.
 
     Exit codes: 0 done; 2 bad usage or bad input; 3 the training after the cut was stopped.
     """
@@ -115,16 +118,15 @@ def prune(
     from dualbound.data import load_dataset
     from dualbound.prune.pruning import FINE_TUNING
 
+    if threshold is not None and remove is not None:
+        raise InvalidInput("--threshold and --remove both say how many units go: give one of them.")
     if epochs < 0:
         raise InvalidInput(f"--epochs is {epochs}; expected 0 or more.")
     network = read_model(model)
     training = load_dataset(data, "train", label=label)
     test = load_dataset(data, "test", label=label)
     folder = out or Path(f"{Path(model).name.partition('.')[0]}-pruned")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be used: {error.strerror}.") from error
+    usable(folder, REPORT, (MODEL,), {"MODEL": model, "DATA": data})
     with status_line("reading") as show:
         found = room.prune(
             network, training, each=each, ranking=by, threshold=_threshold(threshold),
@@ -152,11 +154,13 @@ def prune(
     return exit_codes.ANSWERED if found.finished else exit_codes.OPEN
 
 
-def _threshold(text: str) -> float | str:
+def _threshold(text: str | None) -> float | str:
+    from dualbound.prune.importance import THRESHOLD
+
     try:
-        return float(text)
+        return THRESHOLD if text is None else float(text)
     except ValueError:
-        return text
+        return str(text)
 
 
 def score_line(now: Moment) -> Text:

@@ -117,6 +117,8 @@ def _classes(path: Path, arrays: dict[str, Array]) -> tuple[str, ...]:
         return tuple(str(one) for one in arrays["classes"].reshape(-1).tolist())
     labels = [arrays[key] for key in ("y", "y_train", "y_test") if key in arrays]
     known, largest = sum(y.size for y in labels), max(int(y.max(initial=0)) for y in labels)
+    if not known:
+        raise DataError(f"{path} has no inputs. Expected an input and a label for each of some.")
     if largest >= known:
         raise DataError(
             f"{path} has a label {largest} but only {known} inputs. Count the classes from 0."

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from dualbound.bounds import crown
 from dualbound.bounds.crown import maximum
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidInput, SolverFailed, SoundnessError
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.network.torch_chain import Chain, chain
@@ -29,6 +29,9 @@ THRESHOLD = 1e-3
 
 CLOSED = 1e-4
 """The relative gap between value and bound that counts as closed."""
+
+_WRONG = 1e-4
+"""A bound this far above a value that was reached is no matter of a solver's tolerance."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,17 @@ class Importance:
     Attributes:
         layers: whose units they are of.
         scores: of each layer's units, by its name.
-        value: of the objective at the scores, evaluated outside the solver; the mean where there
-            are several programs.
-        bound: proved: no scores have a lower value.
+        value: of the objective at the scores, evaluated outside the solver.
+        bound: proved: no scores have a lower value. Minus infinity where layers were scored one
+            after another: what is proved then holds for the other layers' scores as they are.
         sparsity: the first part of the value.
         loss: the mean loss at the scores.
         loss_before: the mean loss of the network as it is.
         order: the units as they were let go one by one, the one that is missed least first, as
             places among the units of all layers; those that are never active are the first.
         relaxed: whether the bound is that of linear programs alone.
-        finished: whether the gap is closed; else the time was over.
+        finished: whether the gap is closed, layer by layer that of every program; else the time
+            was over.
         note: what there is to say; usually empty.
         seconds: that it took.
         programs: how many programs were solved.
@@ -101,13 +105,22 @@ class Importance:
         Raises:
             InvalidInput: another word, or no number from 0 to 1.
         """
+        check_threshold(threshold)
         if threshold == "mean":
             return {name: scores >= scores.mean() for name, scores in self.scores.items()}
-        if isinstance(threshold, str) or not 0 <= threshold <= 1:
-            raise InvalidInput(
-                f"The threshold is {threshold!r}; expected a number from 0 to 1, or 'mean'."
-            )
         return {name: scores >= threshold for name, scores in self.scores.items()}
+
+
+def check_threshold(threshold: float | str) -> None:
+    """Refuse what no score can be compared with.
+
+    Raises:
+        InvalidInput: neither ``mean`` nor a number from 0 to 1.
+    """
+    if threshold != "mean" and (isinstance(threshold, str) or not 0 <= threshold <= 1):
+        raise InvalidInput(
+            f"The threshold is {threshold!r}; expected a number from 0 to 1, or 'mean'."
+        )
 
 
 def importance(
@@ -155,11 +168,13 @@ def importance(
         on_progress: told after every program.
 
     Raises:
-        InvalidInput: inputs that do not fit, a weight that is not positive, a network without
-            rectified layers, or an option that is not known.
+        InvalidInput: inputs that do not fit, or are outside [0, 1] where there is a radius; a
+            weight that is not positive, a network without rectified layers, or an option that is
+            not known.
         UnsupportedOperator: the network is no chain of layers.
 
-    **Trusts** the solver's dual bound, within its tolerance.
+    **Trusts** the solver's dual bound, within its tolerance; one above a value that was reached
+    raises `SoundnessError`.
 
     >>> from dualbound import Network
     >>> net = Network.dense([[[1.0], [0.0]], [[4.0, 1.0], [-4.0, 1.0]]], [[0.0, 1.0], [0.0, 0.0]])
@@ -217,6 +232,11 @@ def _check(
         raise InvalidInput(
             f"The worst {loss} loss within a radius cannot be proved: use the loss 'hinge'."
         )
+    if eps > 0 and (x.min() < 0 or x.max() > 1):
+        raise InvalidInput(
+            f"The inputs are from {x.min():g} to {x.max():g}; within a radius, units are scored on "
+            "inputs from 0 to 1."
+        )
     if not 0 <= gap < 1:
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
 
@@ -248,6 +268,7 @@ class _Search:
     clock: Clock
     tell: Callable[[Moment], None] | None
     programs: int = 0
+    refused: str = ""
 
     @property
     def units(self) -> int:
@@ -289,21 +310,39 @@ class _Search:
         return worst, losses
 
     def class_by_class(self, x: np.ndarray, labels: np.ndarray) -> _Found:
-        """The mean of the scores of each class."""
+        """The mean of the scores of each class, and what the objective of all inputs is there.
+
+        That objective is the mean of those of the classes, weighted by how many inputs they have:
+        so is its bound.
+        """
+        classes, counts = np.unique(labels, return_counts=True)
         found = [
             self.at_once(
                 x[labels == label], labels[labels == label], np.full(self.units, np.nan),
                 f"class {label}",
             )
-            for label in np.unique(labels)
+            for label in classes
         ]  # fmt: skip
-        return _Found(
-            np.mean([one.scores for one in found], axis=0),
-            float(np.mean([one.value for one in found])),
-            float(np.mean([one.bound for one in found])),
-            all(one.finished for one in found),
-            _by_mean_place([one.order for one in found]),
-        )
+        scores = np.mean([one.scores for one in found], axis=0)
+        value = self.value_at(scores, x, labels)
+        bound = float(np.average([one.bound for one in found], weights=counts))
+        order = _by_mean_place([one.order for one in found])
+        return _Found(scores, value, bound, _closed(value, bound, self.gap), order)
+
+    def value_at(self, scores: np.ndarray, x: np.ndarray, labels: np.ndarray) -> float:
+        """Of the objective; with a radius a proved upper bound of it."""
+        program, most = self.program_of(x, labels)
+        if self.eps == 0:
+            return program.value(scores)
+        _, losses = self._worst(x, labels, most, scores)
+        return program.sparsity(scores) + self.weight * float(losses.mean())
+
+    def program_of(self, x: np.ndarray, labels: np.ndarray) -> tuple[ScoreProgram, np.ndarray]:
+        """That of some inputs, and the shifts at which units are 0."""
+        most = shifts_to_zero(self.network, self.layers, [box_around(row, self.eps) for row in x])
+        seen = scored(self.network, self.layers, x, most)
+        every = np.full(self.units, np.nan)
+        return ScoreProgram(seen, labels, self.loss, self.weight, self.whole, every), most
 
     def layer_by_layer(self, x: np.ndarray, labels: np.ndarray) -> _Found:
         """The last layer, then the one before it with those scores, and so on."""
@@ -315,15 +354,11 @@ class _Search:
             found = self.at_once(x, labels, fixed.copy(), self.layers[k].name)
             fixed, finished = found.scores, finished and found.finished
             order += tuple(one for one in found.order if one not in order)
-        return replace(found, finished=finished, order=order)
+        return replace(found, bound=-math.inf, finished=finished, order=order)
 
     def told(self, found: _Found, x: np.ndarray, labels: np.ndarray) -> Importance:
         """The answer."""
-        most = shifts_to_zero(self.network, self.layers, [box_around(row, self.eps) for row in x])
-        seen = scored(self.network, self.layers, x, most)
-        program = ScoreProgram(
-            seen, labels, self.loss, self.weight, self.whole, np.full(self.units, np.nan)
-        )
+        program, _ = self.program_of(x, labels)
         ends = np.cumsum([0, *(one.units for one in self.layers)])
         scores = {
             layer.name: found.scores[ends[k] : ends[k + 1]] for k, layer in enumerate(self.layers)
@@ -340,7 +375,7 @@ class _Search:
             order=found.order,
             relaxed=self.relaxed,
             finished=found.finished,
-            note="; ".join(_notes(scores, labels, self.clock)),
+            note="; ".join([*_notes(scores, labels, self.clock), *filter(None, [self.refused])]),
             seconds=self.clock.seconds,
             programs=self.programs,
         )
@@ -454,18 +489,30 @@ class _Run:
         program.integer = not relaxed
         built, encoding, losses = program.build()
         start = None if relaxed else program.start(encoding, built, self.best)
-        solution = search.solver.solve(
-            built, search.clock, start=start, gap=search.gap / 2,
-            on_effort=lambda effort: self._say(part, effort),
-        )  # fmt: skip
+        try:
+            solution = search.solver.solve(
+                built, search.clock, start=start, gap=search.gap / 2,
+                on_effort=lambda effort: self._say(part, effort),
+            )  # fmt: skip
+        except SolverFailed as error:  # the scores that were found are good all the same
+            search.refused = str(error).rstrip(".")
+            return True
         search.programs += 1
         before = self.bound
         if solution.bound is not None:
             self.bound = max(self.bound, solution.bound)
+        scores = self.best
+        if solution.x is not None:
+            scores = program.scores_at(encoding, solution.x)
+            self.take(scores)
+        if self.bound > self.value + _WRONG * max(1.0, abs(self.value)):
+            raise SoundnessError(
+                f"{search.solver.name} claims that no scores have a value below {self.bound!r}, "
+                f"but some have {self.value!r}. No figure of this run can be trusted; please "
+                "report it."
+            )
         if solution.x is None:
             return True
-        scores = program.scores_at(encoding, solution.x)
-        self.take(scores)
         outputs = encoding.values[program.scored.network.output]
         reached = outputs.coefficients @ solution.x[: outputs.coefficients.shape[1]]
         reached = (reached + outputs.constant).reshape(program.scored.count, -1)

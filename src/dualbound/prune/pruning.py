@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,13 @@ from dualbound.learn.training import Moment as TrainingMoment
 from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.network.torch_chain import Chain, chain
-from dualbound.prune.importance import THRESHOLD, Importance, Moment, importance
+from dualbound.prune.importance import (
+    THRESHOLD,
+    Importance,
+    Moment,
+    check_threshold,
+    importance,
+)
 from dualbound.prune.ranking import (
     RANKINGS,
     gradient_order,
@@ -125,13 +132,15 @@ def prune(
         seed: of all draws.
         recipe: of the fine-tuning; None leaves it out.
         test: to evaluate on after each epoch.
-        folder: for checkpoints of the fine-tuning.
+        folder: for checkpoints of the fine-tuning, in a folder inside that is named after what was
+            removed: another cut of the same sizes does not take them up.
         limits: of the search for scores.
         on_score: told of the search for scores.
         on_training: told of the training.
 
     Raises:
-        InvalidInput: a layer would lose all its units, or an option that makes no sense.
+        InvalidInput: a layer would lose all its units, a layer whose units cannot be removed, or an
+            option that makes no sense. All but the first before scores are sought.
         UnsupportedOperator: the network is no chain of layers.
         SoundnessError: the smaller network does not compute what the larger one does with the
             removed units at 0.
@@ -144,6 +153,8 @@ def prune(
         )
     made = chain(network)
     layers = layers_of(made)
+    most = sum(layer.units - 1 for layer in layers)
+    removed(made, without_first(layers, magnitude_order(made), most))  # or say why not, at once
     scores = None
     if ranking not in RANKINGS:
         raise InvalidInput(f"Units are ranked by {', '.join(RANKINGS)}; found {ranking!r}.")
@@ -154,6 +165,7 @@ def prune(
             f"Ranked by {ranking}, units have no score that a threshold could be compared with: "
             "say what share of them to remove."
         )
+    check_threshold(threshold)
     drawn = data.subset(slice(1))
     if ranking in ("importance", "gradient"):
         drawn = data.balanced(each, seed)
@@ -166,6 +178,7 @@ def prune(
     if remove is None:
         assert scores is not None  # noqa: S101  # other rankings are refused without a share
         keep = scores.keep(threshold)
+        _check_left(keep, scores, threshold)
     else:
         order = {
             "importance": lambda: importance_order(scores) if scores else (),
@@ -182,10 +195,32 @@ def prune(
     if recipe is not None:
         after = removed(made, keep)
         finished = train(
-            after.module, data, replace(recipe, seed=seed), test=test, folder=folder,
+            after.module, data, replace(recipe, seed=seed), test=test,
+            folder=None if folder is None else folder / f"training-{_digest(keep)}",
             on_progress=on_training,
         ).finished  # fmt: skip
     return Pruned(made, cut, after, layers, keep, ranking, scores, finished)
+
+
+def _check_left(keep: Keep, scores: Importance, threshold: float | str) -> None:
+    """Say what to do where a layer would lose all its units."""
+    for name, stay in keep.items():
+        if not stay.any():
+            highest = float(scores.scores[name].max())
+            raise InvalidInput(
+                f"All {len(stay)} units of layer {name!r} have scores below {threshold}, at most "
+                f"{highest:.3g}: the loss weighs too little against them. Give it a larger weight, "
+                "or say what share of units to remove: one of every layer stays then."
+            )
+
+
+def _digest(keep: Keep) -> str:
+    """Of what stays."""
+    held = hashlib.sha256()
+    for name, stay in keep.items():
+        held.update(name.encode())
+        held.update(np.packbits(stay).tobytes())
+    return held.hexdigest()[:12]
 
 
 def _check(before: Chain, cut: Chain, keep: Keep, x: np.ndarray) -> None:

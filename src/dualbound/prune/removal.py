@@ -77,7 +77,7 @@ def _cut(module: nn.Sequential, chain: Chain, layer: Layer, mask: Tensor, values
     _keep_rows(own, mask)
     for part in between(Chain(module, chain.rectifiers, chain.shape), layer.own + 1, layer.next):
         if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
-            _keep_normalised(part, mask)
+            _keep_normalised(part, mask.repeat_interleave(part.num_features // len(mask)))
         if isinstance(part, nn.Unflatten):
             raise InvalidInput(f"Layer {layer.name!r} is reshaped into an image; not supported.")
     _keep_columns(following, mask, constants, layer)
@@ -128,7 +128,8 @@ def _keep_columns(layer: Weighted, mask: Tensor, constants: Tensor, of: Layer) -
         if bool(each.any()) and (not level or layer.padding not in ((0, 0), 0, "valid")):
             raise InvalidInput(
                 f"A unit of layer {of.name!r} stands for a number other than 0, and the "
-                "convolution that reads it pads with zeros: no single bias takes that up."
+                "convolution that reads it pads with zeros: no single bias takes that up. (Behind "
+                "the rectifier a batch normalisation makes such a number of a unit that is 0.)"
             )
         folded = torch.einsum("ochw,c->o", weight[:, ~mask], each[:, 0])
         layer.in_channels = int(mask.sum())

@@ -218,17 +218,16 @@ class ScoreProgram:
     def build(self) -> tuple[Program, Encoding, np.ndarray]:
         """The program with all tangents so far, its encoding, and the columns of the losses."""
         scored, total = self.scored, len(self.scored.most)
-        most = scored.most
         form = scored.box.linear_form()
         encoding = encode(scored.network, form, scored.bounds, integer=self.integer)
         builder = encoding.builder
-        shifts = encoding.input_columns
+        lacking = encoding.input_columns
         given = ~np.isnan(self.fixed)
-        at = scored.shifts(np.where(given, self.fixed, 0.0))
-        rows = [k for k in np.flatnonzero(given) if most[k] > 0]
+        at = scored.lacking(np.where(given, self.fixed, 0.0))
+        rows = [k for k in self.live if given[k]]
         builder.rows(
             [f"given{k}" for k in rows],
-            [[int(shifts[k])] for k in rows],
+            [[int(lacking[k])] for k in rows],
             [[1.0] for _ in rows],
             lower=at[rows],
             upper=at[rows],
@@ -238,10 +237,10 @@ class ScoreProgram:
             on = builder.columns([f"on{k}" for k in free], lower=0, upper=1, integer=True)
             builder.rows(
                 [f"whole{k}" for k in free],
-                [[int(shifts[k]), int(column)] for k, column in zip(free, on, strict=True)],
-                [[1.0, float(most[k])] for k in free],
-                lower=most[free],
-                upper=most[free],
+                [[int(lacking[k]), int(column)] for k, column in zip(free, on, strict=True)],
+                [[1.0, 1.0] for _ in free],
+                lower=1.0,
+                upper=1.0,
             )
         self._add_sparsity(encoding, total)
         losses = self._add_losses(encoding)
@@ -261,11 +260,11 @@ class ScoreProgram:
                 ]
             )
             live = chosen[most[chosen] > 0]
-            constant = -2.0 * len(chosen) + len(live)  # a score is 1 - shift / most
+            constant = -2.0 * len(chosen) + len(live)  # a score is 1 less what lacks
             builder.rows(
                 [f"sum{left_out}"],
                 [np.append(encoding.input_columns[live], column)],
-                [np.append(1.0 / most[live], 1.0)],
+                [np.ones(len(live) + 1)],
                 lower=constant,
             )
 
@@ -294,8 +293,7 @@ class ScoreProgram:
         self, encoding: Encoding, program: Program, scores: Float[np.ndarray, " units"]
     ) -> Float[np.ndarray, " n"]:
         """The program's columns at some scores, for a solver to start from."""
-        shifts = self.scored.shifts(scores)
-        start = encoding.start_at(shifts)
+        start = encoding.start_at(self.scored.lacking(scores))
         for name, value in self._named(scores).items():
             start[program.column_names.index(name)] = value
         return start
@@ -318,8 +316,7 @@ class ScoreProgram:
         self, encoding: Encoding, v: Float[np.ndarray, " n"]
     ) -> Float[np.ndarray, " units"]:
         """The scores in a solution."""
-        shifts = np.clip(encoding.input_at(v), 0.0, self.scored.most)
-        scores = np.clip(self.scored.scores(shifts), 0.0, 1.0)
+        scores = self.scored.scores(np.clip(encoding.input_at(v), 0.0, 1.0))
         if self.whole:
             scores = np.where(np.isnan(self.fixed), np.round(scores), scores)
         return np.where(np.isnan(self.fixed), scores, self.fixed)

@@ -6,9 +6,10 @@ A unit with score *s* has the value
 
 with *u* at least what ``Wx + b`` can be: with score 1 it is what it was, with score 0 it is 0
 (ElAraby, Wolf, Carvalho, *Identifying critical neurons in ANN architectures using mixed integer
-programming*, 2020). Its bias is lowered by the shift ``t = (1 - s) u``, in which all is piecewise
-linear. So the scored network is one more `Network`, its inputs the shifts: bounds, encodings and
-solvers take it as any other.
+programming*, 2020). Its bias is lowered by the shift ``(1 - s) u``, in which all is piecewise
+linear. So the scored network is one more `Network`, its inputs what each unit lacks, ``1 - s``:
+bounds, encodings and solvers take it as any other. (Were its inputs the shifts themselves, a score
+would be ``1 - shift / u``, whose coefficient is 1e14 where *u* is but a rounding error.)
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SMALL = 2000
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A network at some inputs, as a function of shifts.
+    """A network at some inputs, as a function of what each unit lacks: 1 less its score.
 
     Attributes:
         original: the network of the inputs.
@@ -56,24 +57,29 @@ class Scored:
 
     @cached_property
     def network(self) -> Network:
-        """From the shifts of all units, layer after layer, to the outputs at each input in turn."""
-        copies = [_Copy(self.original, self.layers, row, k) for k, row in enumerate(self.x)]
+        """From what all units lack, layer after layer, to the outputs at each input in turn."""
+        copies = [
+            _Copy(self.original, self.layers, row, k, self.most) for k, row in enumerate(self.x)
+        ]
         return _joined(copies, self.original, len(self.most))
 
     @cached_property
     def bounds(self) -> Bounds:
-        """Of every node of that network, for shifts between 0 and the most."""
+        """Of every node of that network, whatever the scores."""
         return crown(self.network, self.box)
 
     @property
     def box(self) -> Box:
-        """Of all shifts."""
-        return Box(np.zeros(len(self.most)), self.most)
+        """Of what units lack; those that are never active lack nothing, so to say."""
+        return Box(np.zeros(len(self.most)), (self.most > 0).astype(float))
 
-    def scores(self, shifts: Float[np.ndarray, " units"]) -> Float[np.ndarray, " units"]:
+    def scores(self, lacking: Float[np.ndarray, " units"]) -> Float[np.ndarray, " units"]:
         """A score for each unit, 0 for one that is never active."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.most > 0, 1 - shifts / self.most, 0.0)
+        return np.where(self.most > 0, 1 - lacking, 0.0)
+
+    def lacking(self, scores: Float[np.ndarray, " units"]) -> Float[np.ndarray, " units"]:
+        """The input of the network of these scores."""
+        return np.where(self.most > 0, 1 - scores, 0.0)
 
     def shifts(self, scores: Float[np.ndarray, " units"]) -> Float[np.ndarray, " units"]:
         """What is subtracted from each unit's pre-activation."""
@@ -142,7 +148,7 @@ def shifts_to_zero(
     Bounds of a layer follow from those of the layers before it, so it is done layer by layer.
     """
     total = sum(layer.units for layer in layers)
-    copy = _Copy(network, layers, None, 0)
+    copy = _Copy(network, layers, None, 0, np.ones(total))
     most = np.zeros(total)
     for layer, start in zip(layers, _starts(layers), strict=True):
         ends = [copy.upper(network[layer.name].reads[0], box, most) for box in boxes]
@@ -177,7 +183,8 @@ def _starts(layers: Sequence[Layer]) -> list[int]:
 class _Copy:
     """A network of shifts at one input; or of an input, followed by the shifts, if none is given.
 
-    Where the input is given, a node is a constant until a shift has its say.
+    Shifts are in the units that are given. Where the input is given, a node is a constant until a
+    shift has its say.
     """
 
     def __init__(
@@ -186,9 +193,10 @@ class _Copy:
         layers: Sequence[Layer],
         x: Float[np.ndarray, " n"] | None,
         index: int,
+        unit: Float[np.ndarray, " units"],
     ) -> None:
         total = sum(layer.units for layer in layers)
-        self.index = index
+        self.index, self.unit = index, unit
         self.before = 0 if x is not None else network.input_size
         self.total = self.before + total
         self.nodes: list[Node] = [Node(SHIFTS, Input(), (), self.total)]
@@ -243,7 +251,8 @@ class _Copy:
                 self._add(node.name, op, (self.name(pre),), node.size)
             return
         rows = np.arange(node.size)
-        entries = (-np.ones(node.size), (rows, start + layer.of_values()))
+        columns = start + layer.of_values()
+        entries = (-self.unit[columns - self.before], (rows, columns))
         shift = linear_map(sp.csr_array(entries, shape=(node.size, self.total)))
         lowered = f"{pre} shifted for {node.name}"
         if pre in self.constants:

@@ -125,7 +125,9 @@ def tables(
 ) -> list[Comparison]:
     """Sizes and accuracies before and after, and every layer."""
     parts: list[tuple[object, ...]] = []
-    named = (("before", found.before), ("cut", found.cut), ("after", found.after))
+    named = [("before", found.before), ("cut", found.cut)]
+    if found.after is not found.cut:
+        named.append(("after", found.after))
     for name, chain in named:
         parts.append(
             (
@@ -152,10 +154,14 @@ def tables(
     note = ""
     if found.scores is not None:
         scores = found.scores
+        proved = (
+            f"proved: none are below {scores.bound:.4f} (gap {100 * scores.gap:.2g} %)"
+            if np.isfinite(scores.bound)
+            else "no bound of all scores is proved"
+        )
         note = (
-            f"Scores with the value {scores.value:.4f}; proved: none are below {scores.bound:.4f}"
-            f" (gap {100 * scores.gap:.2g} %). Mean loss {scores.loss:.4g} with them, "
-            f"{scores.loss_before:.4g} without."
+            f"Scores with the value {scores.value:.4f}; {proved}. Mean loss {scores.loss:.4g} with "
+            f"them, {scores.loss_before:.4g} without."
         )
         note += f" Note: {scores.note}." if scores.note else ""
     return [
