@@ -157,10 +157,12 @@ def prune(
 def _threshold(text: str | None) -> float | str:
     from dualbound.prune.importance import THRESHOLD
 
+    if text is None:
+        return THRESHOLD
     try:
-        return THRESHOLD if text is None else float(text)
+        return float(text)
     except ValueError:
-        return str(text)
+        return text
 
 
 def score_line(now: Moment) -> Text:
