@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dualbound.prune.importance import Moment
     from dualbound.studies.protocols.protocol import Comparison
 
+LIMIT = 120.0
+"""Seconds of a search for scores, unless told otherwise."""
+
 MODEL, CARD, REPORT = "model.onnx", "card.json", "report.md"
 LAYERS, PIXELS = "layers.png", "pixels.png"
 
@@ -66,40 +69,69 @@ def prune(
             show_default=False,
         ),
     ] = None,
-    each: Annotated[int, typer.Option(metavar="N", help="Inputs of each class to choose on.")] = 20,
-    loss: Annotated[str, typer.Option(metavar="softmax|hinge", help="Of the scores' program.")] = (
-        "softmax"
-    ),
+    each: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Inputs of each class to choose on.", show_default="20"),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="softmax|hinge", help="Of the scores' program.", show_default="softmax"
+        ),
+    ] = None,
     weight: Annotated[
-        float, typer.Option(metavar="W", help="Of the mean loss against the number of units.")
-    ] = 5.0,
+        float | None,
+        typer.Option(
+            metavar="W",
+            help="Of the mean loss against the number of units.",
+            show_default="5.0",
+        ),
+    ] = None,
     eps: Annotated[
-        float,
-        typer.Option(metavar="E", help="Score for the worst inputs so near, L∞ (--loss hinge)."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            metavar="E",
+            help="Score for the worst inputs so near, L∞ (--loss hinge).",
+            show_default="0.0",
+        ),
+    ] = None,
     scores: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="all|layer|class",
             help="One program for all layers; one for each, the last first; one for each class.",
+            show_default="all",
         ),
-    ] = "all",
+    ] = None,
     relaxed: Annotated[
         bool, typer.Option("--relaxed", help="Linear programs alone: faster, a weaker bound.")
     ] = False,
     solver: Annotated[
-        str, typer.Option(metavar="NAME", help="Of the programs: highs, scip, gurobi or xpress.")
-    ] = "highs",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of the programs: highs, scip, gurobi or xpress.",
+            show_default="highs",
+        ),
+    ] = None,
     epochs: Annotated[
         int, typer.Option(metavar="N", help="Of training after the cut; 0 leaves it out.")
     ] = 5,
-    rate: Annotated[float, typer.Option(metavar="R", help="Its largest rate.")] = 0.01,
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="Its largest rate.", show_default="0.01"),
+    ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Of all draws.")] = 0,
     label: options.LabelColumn = None,
     time_limit: Annotated[
-        float,
-        typer.Option("--time-limit", metavar="SECONDS", help="Of the search for scores."),
-    ] = 120.0,
+        float | None,
+        typer.Option(
+            "--time-limit",
+            metavar="SECONDS",
+            help="Of the search for scores.",
+            show_default="120.0",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> int:
     """Remove the neurons or channels that a network does not need, and train what is left.
@@ -107,11 +139,16 @@ def prune(
     They are removed physically: the smaller network is written as ONNX and runs everywhere. With
     each come the tables of a report, a picture of its layers, and one of the pixels that the
     removed neurons looked at. Ctrl-C ends the search for scores with the best so far, and the
-    training begins; then it ends the training.
+    training begins; then it ends the training. Scores and training are kept in the folder: the same
+    command goes on, and another threshold needs no new scores.
 
     Exit codes: 0 done; 2 bad usage or bad input; 3 the training after the cut was stopped.
     """
-    limits = Limits(time_limit)
+    limits = Limits(LIMIT if time_limit is None else time_limit)
+    _check(
+        by, each=each, loss=loss, weight=weight, eps=eps, scores=scores, relaxed=relaxed,
+        solver=solver, threshold=threshold, time_limit=time_limit,
+    )  # fmt: skip
     from dataclasses import replace
 
     from dualbound import prune as room
@@ -122,6 +159,13 @@ def prune(
         raise InvalidInput("--threshold and --remove both say how many units go: give one of them.")
     if epochs < 0:
         raise InvalidInput(f"--epochs is {epochs}; expected 0 or more.")
+    if not epochs and rate is not None:
+        raise InvalidInput("--rate means nothing to --epochs 0, without training: leave one out.")
+    asked: dict[str, Any] = {
+        "each": each, "loss": loss, "weight": weight, "eps": eps, "by": scores, "solver": solver,
+        "threshold": None if threshold is None else _threshold(threshold),
+    }  # fmt: skip
+    training_by = FINE_TUNING if rate is None else replace(FINE_TUNING, rate=rate)
     network = read_model(model)
     training = load_dataset(data, "train", label=label)
     test = load_dataset(data, "test", label=label)
@@ -129,10 +173,10 @@ def prune(
     usable(folder, REPORT, (MODEL,), {"MODEL": model, "DATA": data})
     with status_line("reading") as show:
         found = room.prune(
-            network, training, each=each, ranking=by, threshold=_threshold(threshold),
-            remove=remove, loss=loss, weight=weight, eps=eps, relaxed=relaxed, by=scores,
-            solver=solver, seed=seed, limits=limits, test=test,
-            recipe=replace(FINE_TUNING, epochs=epochs, rate=rate) if epochs else None,
+            network, training, ranking=by, remove=remove, relaxed=relaxed, seed=seed, test=test,
+            recipe=replace(training_by, epochs=epochs) if epochs else None,
+            folder=folder, limits=limits,
+            **{name: value for name, value in asked.items() if value is not None},
             on_score=None if show is None else lambda now: show(score_line(now)),
             on_training=None if show is None else lambda now: show(line(now)),
         )  # fmt: skip
@@ -154,11 +198,23 @@ def prune(
     return exit_codes.ANSWERED if found.finished else exit_codes.OPEN
 
 
-def _threshold(text: str | None) -> float | str:
-    from dualbound.prune.importance import THRESHOLD
+def _check(by: str, **given: object) -> None:
+    """Refuse options that a way of choosing units has no use for.
 
-    if text is None:
-        return THRESHOLD
+    Raises:
+        InvalidInput: there is one.
+    """
+    takes = {"random": (), "magnitude": (), "gradient": ("each",)}
+    for name, value in given.items():
+        if value is not None and value is not False and name not in takes.get(by, given):
+            others = "--by importance or gradient" if name == "each" else "--by importance"
+            raise InvalidInput(
+                f"--{name.replace('_', '-')} means nothing to --by {by}: leave it out, or say "
+                f"{others}."
+            )
+
+
+def _threshold(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:

@@ -61,8 +61,9 @@ class Importance:
         layers: whose units they are of.
         scores: of each layer's units, by its name.
         value: of the objective at the scores, evaluated outside the solver.
-        bound: proved: no scores have a lower value. Minus infinity where layers were scored one
-            after another: what is proved then holds for the other layers' scores as they are.
+        bound: proved: no scores have a lower value. Where layers were scored one after another it
+            is what the objective cannot be below whatever the network: what their programs prove
+            holds for the other layers' scores as they are.
         sparsity: the first part of the value.
         loss: the mean loss at the scores.
         loss_before: the mean loss of the network as it is.
@@ -71,6 +72,7 @@ class Importance:
         relaxed: whether the bound is that of linear programs alone.
         finished: whether the gap is closed, layer by layer that of every program; else the time
             was over.
+        interrupted: whether Ctrl-C ended it.
         note: what there is to say; usually empty.
         seconds: that it took.
         programs: how many programs were solved.
@@ -86,6 +88,7 @@ class Importance:
     order: tuple[int, ...]
     relaxed: bool
     finished: bool
+    interrupted: bool = field(default=False, kw_only=True)
     note: str = field(default="", kw_only=True)
     seconds: float = field(repr=False, kw_only=True)
     programs: int = field(repr=False, kw_only=True)
@@ -368,13 +371,14 @@ class _Search:
             layers=self.layers,
             scores=scores,
             value=found.value,
-            bound=found.bound,
+            bound=max(found.bound, program.least),
             sparsity=sparsity,
             loss=program.mean_loss(found.scores),
             loss_before=float(program.loss(self.network(x), labels).mean()),
             order=found.order,
             relaxed=self.relaxed,
             finished=found.finished,
+            interrupted=self.clock.interrupted,
             note="; ".join([*_notes(scores, labels, self.clock), *filter(None, [self.refused])]),
             seconds=self.clock.seconds,
             programs=self.programs,
@@ -413,7 +417,7 @@ class _Run:
             seen, labels, search.loss, search.weight, search.whole, fixed, owners=owners
         )
         self.best = np.where(np.isnan(self.program.fixed), start, self.program.fixed)
-        self.value, self.bound = self.program.value(self.best), -math.inf
+        self.value, self.bound = self.program.value(self.best), self.program.least
         self.program.meet(self.best)
 
     def to_the_end(self, part: str) -> _Found:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from dualbound.learn.training import Moment as TrainingMoment
 from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.network.torch_chain import Chain, chain
+from dualbound.prune import kept
 from dualbound.prune.importance import (
     THRESHOLD,
     Importance,
@@ -132,7 +134,8 @@ def prune(
         seed: of all draws.
         recipe: of the fine-tuning; None leaves it out.
         test: to evaluate on after each epoch.
-        folder: for checkpoints of the fine-tuning, in a folder inside that is named after what was
+        folder: for the scores, which the same question with no longer limit takes up, and for
+            checkpoints of the fine-tuning, in a folder inside that is named after what was
             removed: another cut of the same sizes does not take them up.
         limits: of the search for scores.
         on_score: told of the search for scores.
@@ -171,10 +174,11 @@ def prune(
         drawn = data.balanced(each, seed)
     x, labels = drawn.values(), np.asarray(drawn.labels, dtype=int)
     if ranking == "importance":
-        scores = importance(
-            network, x, labels, loss=loss, weight=weight, eps=eps, relaxed=relaxed, by=by,
-            solver=solver, limits=limits, on_progress=on_score,
-        )  # fmt: skip
+        how = {
+            "loss": loss, "weight": weight, "eps": eps, "relaxed": relaxed, "by": by,
+            "solver": solver,
+        }  # fmt: skip
+        scores = _scores(network, layers, x, labels, how, folder, limits, on_score)
     if remove is None:
         assert scores is not None  # noqa: S101  # other rankings are refused without a share
         keep = scores.keep(threshold)
@@ -200,6 +204,27 @@ def prune(
             on_progress=on_training,
         ).finished  # fmt: skip
     return Pruned(made, cut, after, layers, keep, ranking, scores, finished)
+
+
+def _scores(
+    network: Network,
+    layers: tuple[Layer, ...],
+    x: np.ndarray,
+    labels: np.ndarray,
+    how: dict[str, Any],
+    folder: Path | None,
+    limits: Limits | None,
+    on_score: Callable[[Moment], None] | None,
+) -> Importance:
+    """Sought, or taken from the folder."""
+    limit = None if limits is None else limits.seconds
+    asked = kept.identity(network, x, labels, how)
+    found = None if folder is None else kept.restore(folder, asked, limit, layers)
+    if found is None:
+        found = importance(network, x, labels, **how, limits=limits, on_progress=on_score)
+        if folder is not None:
+            kept.save(folder, asked, limit, found)
+    return found
 
 
 def _check_left(keep: Keep, scores: Importance, threshold: float | str) -> None:

@@ -190,6 +190,11 @@ class ScoreProgram:
         sums = [float((scores[part] - 2).sum()) for part in self.parts]
         return (sum(sums) - (min(sums) if len(sums) > 1 else 0.0)) / len(scores)
 
+    @property
+    def least(self) -> float:
+        """What no scores have a lower value than: nothing kept that may go, and no loss."""
+        return self.sparsity(np.where(np.isnan(self.fixed), 0.0, self.fixed))
+
     def mean_loss(self, scores: Float[np.ndarray, " units"]) -> float:
         """Of the scored network, which is evaluated outside the solver."""
         outputs = self.scored.outputs(self.scored.shifts(scores))

@@ -16,7 +16,8 @@ from dualbound.network import Network, replay
 from dualbound.queries.answer import Stats, Status
 from dualbound.queries.neurons import Neurons, objective_of
 from dualbound.region import Box, L0Ball, Region
-from dualbound.search import Columns, Engine, Milp, Progress
+from dualbound.search import Bab, Columns, Engine, Milp, Progress
+from dualbound.search.by_decisions import by_decisions
 from dualbound.search.objective import Objective
 from dualbound.search.optimum import Optimum, by_program, by_tree, open_gap, tree_refuses
 
@@ -93,8 +94,9 @@ def activate(
         slacks: neurons with coefficients :math:`\lambda`; s is ``max(-a, 0)`` of a
             pre-activation a.
         gap: between value and bound that counts as proved: relative, absolute for values below 1.
-        engine: `Columns`, our own search (of which the threads matter here), or `Milp`, one
-            mixed-integer program (of which solver, formulation and bounds matter); chosen by the
+        engine: `Columns`, our own search (of which the threads matter here); `Bab`, decisions
+            whether a larger value is possible, on graphs that branch too; or `Milp`, one
+            mixed-integer program (of which solver, formulation and bounds matter). Chosen by the
             question when not given. Phases need `Milp`.
         limits: when to stop.
         on_progress: told of every better input, better bound and new phase.
@@ -162,6 +164,7 @@ def optimise(
     clock: Clock | None = None,
     at_most: float = np.inf,
     hints: Objective | None = None,
+    side: float | None = None,
 ) -> Activation:
     """Maximise an objective, which is the negated value when minimising; see `activate`.
 
@@ -178,6 +181,7 @@ def optimise(
         clock: of a larger question that this one is part of, in place of the limits.
         at_most: known of the objective without a search.
         hints: see `search.optimum.by_program`.
+        side: see `search.optimum.Optimum`; for the engine `Bab`.
     """
     region = sized(region, network)
     if not 0 <= gap < 1:
@@ -188,12 +192,14 @@ def optimise(
     with contextlib.ExitStack() as stack:
         if clock is None:
             clock = stack.enter_context(Clock(limits).catching_ctrl_c())
-        optimum = Optimum(objective, region, clock, gap, tell, bound=at_most)
+        optimum = Optimum(objective, region, clock, gap, side, tell, bound=at_most)
         match engine:
             case Columns():
                 by_tree(optimum, engine.threads or core_count(), hints)
             case Milp():
                 by_program(optimum, engine, hints)
+            case Bab():
+                by_decisions(optimum, engine, hints)
             case _:
                 raise InvalidInput(f"The engine {engine} does not know this question.")
         optimum.enter("done")
@@ -270,7 +276,7 @@ def _answer(
     if value is not None:
         closed = open_gap(value, optimum.bound) <= optimum.gap * (1 + 1e-6) + 1e-12
         status = Status.OPTIMAL if closed else Status.FEASIBLE
-        if not (closed or optimum.clock.expired or optimum.note):
+        if not (closed or optimum.closed or optimum.clock.expired or optimum.note):
             notes.append(left_open(network))
     elif not (any(notes) or optimum.clock.expired):
         notes.append("no input was found that is exactly in the region and passes its replay")

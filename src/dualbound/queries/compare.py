@@ -15,12 +15,12 @@ from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
 from dualbound.network import Network
-from dualbound.queries.activate import activate
+from dualbound.queries.activate import of_outputs, optimise
 from dualbound.queries.answer import Status
 from dualbound.queries.nearest import nearest
-from dualbound.queries.neurons import Neuron
+from dualbound.queries.neurons import Neuron, objective_of
 from dualbound.region import Box
-from dualbound.search import Columns
+from dualbound.search import Bab
 from dualbound.tighten.processes import finished, shared_among
 
 MARGIN_GAP = 1e-2
@@ -337,7 +337,7 @@ def smallest_margin(
     eps: float,
     *,
     index: int = 0,
-    gap: float = MARGIN_GAP,
+    gap: float | None = MARGIN_GAP,
     limits: Limits | None = None,
 ) -> Margin:
     """The smallest margin of a label over another within a radius; see `Margin`.
@@ -349,7 +349,9 @@ def smallest_margin(
         target: the other one.
         eps: the radius, L∞.
         index: of the input, for the record.
-        gap: that counts as proved; narrowed where 0 lies within it.
+        gap: that counts as proved; narrowed where 0 lies within it. None: it is enough to know
+            whether the margin can be negative; the smallest one found is then the best of an
+            ascent, and the bound mostly 0.
         limits: when to stop.
 
     Raises:
@@ -362,24 +364,28 @@ def smallest_margin(
         raise InvalidInput(f"The margin of label {label} over itself is 0; name another target.")
     center = network.one_input(x)
     box = Box(np.maximum(center - eps, 0.0), np.minimum(center + eps, 1.0))
-    engine = Columns(threads=1) if network.is_piecewise_linear else None
+    margin = {Neuron("logits", label): 1.0, Neuron("logits", target): -1.0}
+    objective = objective_of(network, margin, sign=-1.0)
+    engine = Bab() if network.is_piecewise_linear else None
+    side = 0.0 if gap is None and engine else None
+    allowed = MARGIN_GAP if gap is None else gap
     value, at, bound = None, None, -math.inf
     with Clock(limits).catching_ctrl_c() as clock:
         while True:
-            found = activate(
-                network, {Neuron("logits", label): 1.0, Neuron("logits", target): -1.0}, box,
-                maximise=False, gap=gap, engine=engine,
-                limits=Limits(max(clock.remaining, _INSTANT)),
+            found = optimise(
+                network, objective, box, maximise=False, gap=allowed, engine=engine, clock=clock,
+                of_outputs=of_outputs(network, objective, -1.0), side=side, limits=None,
+                on_progress=None,
             )  # fmt: skip
             bound = max(bound, found.bound)
             refused = found.value is not None and found.value < 0 <= (found.runtime_value or 0.0)
             if found.value is not None and not refused and (value is None or found.value < value):
                 value, at = found.value, found.x
             decided = bound >= 0 or (value is not None and value < 0)
-            closed = found.status is Status.OPTIMAL and not refused
-            if decided or not closed or gap <= FINEST_GAP or clock.expired:
+            closed = side is None and found.status is Status.OPTIMAL and not refused
+            if decided or not closed or allowed <= FINEST_GAP or clock.expired:
                 break
-            gap = max(gap / 100, FINEST_GAP)
+            allowed = max(allowed / 100, FINEST_GAP)
         x_found = at.reshape(-1) if at is not None and value is not None and value < 0 else None
         return Margin(index, label, target, value, bound, x_found, clock.seconds)
 

@@ -154,14 +154,10 @@ def tables(
     note = ""
     if found.scores is not None:
         scores = found.scores
-        proved = (
-            f"proved: none are below {scores.bound:.4f} (gap {100 * scores.gap:.2g} %)"
-            if np.isfinite(scores.bound)
-            else "no bound of all scores is proved"
-        )
         note = (
-            f"Scores with the value {scores.value:.4f}; {proved}. Mean loss {scores.loss:.4g} with "
-            f"them, {scores.loss_before:.4g} without."
+            f"Scores with the value {scores.value:.4f}; proved: none are below {scores.bound:.4f} "
+            f"(gap {100 * scores.gap:.2g} %). Mean loss {scores.loss:.4g} with them, "
+            f"{scores.loss_before:.4g} without."
         )
         note += f" Note: {scores.note}." if scores.note else ""
     return [

@@ -71,6 +71,7 @@ class Optimum:
         region: of the network's inputs.
         clock: of the query.
         gap: see `open_gap`; counts as closed.
+        side: if given, all that is asked is whether the largest value is above this number.
         on_progress: told of every change, in terms of the objective.
         x: best point, exactly in the region; None while there is none.
         value: of the objective there, or minus infinity.
@@ -86,6 +87,7 @@ class Optimum:
     region: Region
     clock: Clock
     gap: float
+    side: float | None = None
     on_progress: Callable[[Progress], None] | None = None
     x: Float[np.ndarray, " n"] | None = None
     value: float = -np.inf
@@ -98,7 +100,9 @@ class Optimum:
 
     @property
     def closed(self) -> bool:
-        """Whether value and bound are close enough."""
+        """Whether value and bound are close enough, or on one side of what was asked about."""
+        if self.side is not None:
+            return self.value > self.side or self.bound <= self.side
         return open_gap(self.value, self.bound) <= self.gap
 
     def offer(self, points: Float[np.ndarray, "k n"]) -> None:
@@ -204,7 +208,7 @@ def by_tree(optimum: Optimum, threads: int, hints: Objective | None = None) -> N
     refused = tree_refuses(objective, region)
     if refused:
         raise InvalidInput(f"The engine columns cannot do this: {refused}; use the engine milp.")
-    bounds = _directly(optimum, crown, hints)
+    bounds = directly(optimum, crown, hints)
     chained = objective.along_chain(bounds)
     if optimum.closed or chained is None or optimum.x is None:
         return
@@ -269,7 +273,7 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
     solver = engine.backend()
     if objective.squares:
         demand(solver, frozenset({Can.QUADRATIC}))
-    bounds = _directly(optimum, engine.bounds_over, hints)
+    bounds = directly(optimum, engine.bounds_over, hints)
     if optimum.closed:
         return
     optimum.enter("search")
@@ -311,7 +315,7 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
         optimum.prove(slackened(-solution.bound))
 
 
-def _directly(
+def directly(
     optimum: Optimum,
     method: Callable[[Network, Region], Bounds],
     hints: Objective | None = None,
@@ -362,6 +366,8 @@ def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None
     if neurons and set(objective.network.pre_activations) <= bounds.lower.keys():
         open_ = bounds.unstable_count(objective.network) / neurons
         count = max(min(count, FEWEST_STARTS), round(count * open_**2))
+    if optimum.side is not None:
+        count = min(count, FEWEST_STARTS)  # whether there is more is decided by the search
     middle = region.project((region.lower + region.upper)[None] / 2)
     points = np.vstack([middle, region.sample(np.random.default_rng(0), count - 1)])
     optimum.offer(points)

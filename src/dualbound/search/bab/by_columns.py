@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 MOST_NEURONS = 128
 """Of networks whose polyhedra are also looked at in this way."""
 
+SHARE = 1 / 32
+"""Nodes of this tree, for each of the other one's."""
+
+SMALL = 8_000
+"""Fewer where the first layer has more weights than this: by them the cost of nodes grows here, and
+hardly does it there."""
+
 
 def is_for(network: Network) -> bool:
     """Whether a network is so small, as far as its numbers tell."""
@@ -32,6 +39,9 @@ def is_for(network: Network) -> bool:
 
 class ByColumns:
     """Trees of `phases.PhaseTree`, one for each open polyhedron; each goes on where it was.
+
+    Attributes:
+        share: nodes of these trees, for each of the other one's.
 
     Args:
         question: what is asked.
@@ -50,6 +60,7 @@ class ByColumns:
         from dualbound.phases.tree import PhaseTree  # brings numba along
 
         self._trees: dict[int, PhaseTree] = {}
+        self.share = SHARE
         region = question.region
         if not _has_moves(region):
             return
@@ -66,6 +77,7 @@ class ByColumns:
             )
             if chain is None:
                 return
+            self.share = SHARE * min(1.0, SMALL / chain.first.size)
             low, high = _flat(question.network, chain, spans)
             self._trees[int(p)] = PhaseTree(
                 chain, room, clock, on_point=on_point, low=low, high=high, threads=core_count()

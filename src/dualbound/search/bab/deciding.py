@@ -34,9 +34,6 @@ LEAVES = (1, 16, 64, 256)
 FIRST_NODES = 1500
 """Of the first tree over phases, at least; see `Deciding._most`."""
 
-BY_COLUMNS = 1 / 32
-"""Nodes of the other engine's tree, for each of ours."""
-
 CLOSED = float(np.nextafter(0.0, 1.0))
 """A closed tree proves that the slack is below 0, and not by how much."""
 
@@ -250,9 +247,10 @@ class Deciding:
         step = FIRST_NODES if self.columns is None else FIRST_NODES / 32
         while not decision.found:
             if self.columns is not None and tree.open:
-                grown = max(int(step * BY_COLUMNS), 1)
+                grown = int(step * self.columns.share)
                 refuted = {
-                    q: self._by_columns(int(p), grown) for q, p in enumerate(asked.polyhedra)
+                    q: grown > 0 and self._by_columns(int(p), grown)
+                    for q, p in enumerate(asked.polyhedra)
                 }
                 tree.forget({q for q, closed in refuted.items() if closed})
             ended = tree.count >= most or decision.clock.expired or tree.is_stuck
