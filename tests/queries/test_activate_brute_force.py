@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
 from brute_force import Allowed, Combination, Tiny, random_tiny
-from dualbound import Activation, Box, Columns, L1Ball, Milp, Network, Neuron, Status, activate
+from dualbound import (
+    Activation,
+    Box,
+    Columns,
+    L1Ball,
+    Limits,
+    Milp,
+    Network,
+    Neuron,
+    Status,
+    activate,
+)
+from dualbound.queries.activate import optimise
+from dualbound.queries.neurons import objective_of
 from dualbound.region import Region
-from dualbound.search import Engine
+from dualbound.search import Bab, Engine
+from dualbound.search.objective import Objective
+from tiny_graphs import random_graph
 
 VALUE = 2e-6
 
@@ -37,7 +53,8 @@ class Case:
         allowed, box = self.allowed, Box(self.allowed.lower, self.allowed.upper)
         return box if allowed.center is None else L1Ball(allowed.center, allowed.radius, box)
 
-    def asked(self, engine: Engine | None, gap: float = 1e-7) -> Activation:
+    def parts(self) -> dict[str, Any]:
+        """The combination in terms of dualbound."""
         wanted, count = self.combination, len(self.tiny.weights)
         neurons: dict[Neuron, float] = {}
         phases: dict[Neuron, float] = {}
@@ -53,18 +70,23 @@ class Case:
                 ):
                     if values[k][j] != 0:
                         store[Neuron(layer, j, post)] = float(values[k][j])
+        inputs = wanted.inputs if np.any(wanted.inputs) else None
+        return {"neurons": neurons, "inputs": inputs, "phases": phases, "slacks": slacks}
+
+    def network(self) -> Network:
         tiny = self.tiny
+        return Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu)
+
+    def asked(self, engine: Engine | None, gap: float = 1e-7) -> Activation:
         return activate(
-            Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu),
-            neurons,
-            self.region(),
-            inputs=wanted.inputs if np.any(wanted.inputs) else None,
-            phases=phases,
-            slacks=slacks,
-            maximise=self.maximise,
-            gap=gap,
-            engine=engine,
-        )
+            self.network(), region=self.region(), maximise=self.maximise, gap=gap, engine=engine,
+            **self.parts(),
+        )  # fmt: skip
+
+    def objective(self) -> tuple[Network, Objective]:
+        """To be maximised."""
+        network, sign = self.network(), 1.0 if self.maximise else -1.0
+        return network, objective_of(network, sign=sign, **self.parts())
 
     def at(self, x: np.ndarray) -> float:
         """The combination at one input, by hand; a phase at 0 counts as suits."""
@@ -153,6 +175,48 @@ def test_our_own_search_finds_the_extreme(seed: int) -> None:
     answer = case.asked(Columns(threads=1))
     assert answer.status is Status.OPTIMAL
     assert_true(case, answer)
+
+
+@pytest.mark.parametrize("seed", range(500, 540))
+def test_so_do_decisions(seed: int) -> None:
+    case = random_case(seed)
+    assert_true(case, case.asked(Bab(), gap=1e-4), gap=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_decisions_on_graphs_that_branch(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng)
+    net = graph.network
+    lower = rng.uniform(-1, 0, net.input_size)
+    region = Box(lower, lower + rng.uniform(0.2, 2, net.input_size))
+    wanted = {Neuron("logits", j): float(rng.normal()) for j in range(net.output_size)}
+    found = activate(net, wanted, region, engine=Bab(), gap=1e-3)
+    truth = activate(net, wanted, region, engine=Milp(), gap=1e-6)
+    assert truth.value is not None
+    assert found.value is not None
+    assert found.value <= truth.bound + VALUE * (1 + abs(truth.bound))
+    assert found.bound >= truth.value - VALUE * (1 + abs(truth.value))
+    assert found.status is Status.OPTIMAL or found.note
+
+
+@pytest.mark.parametrize("seed", range(500, 540))
+def test_which_side_of_a_number_the_extreme_lies_on(seed: int) -> None:
+    case = random_case(seed)
+    truth = case.truth() if case.maximise else -case.truth()
+    network, objective = case.objective()
+    for side in (truth - 0.1, truth + 0.1, truth - 1e-4, truth + 1e-4):
+        found = optimise(
+            network, objective, case.region(), maximise=True, gap=0.5, engine=Bab(), side=side,
+            of_outputs=None, limits=Limits(30), on_progress=None,
+        )  # fmt: skip
+        assert found.value is not None
+        assert found.value <= truth + VALUE * (1 + abs(truth))
+        assert found.bound >= truth - VALUE * (1 + abs(truth))
+        if side < truth:
+            assert found.value > side
+        else:
+            assert found.bound <= side
 
 
 @pytest.mark.parametrize("seed", range(1000, 1025))

@@ -57,6 +57,13 @@ def test_a_margin_is_the_least_of_all_activation_patterns(seed: int) -> None:
     assert found.value == pytest.approx(truth, abs=VALUE, rel=VALUE)
     assert found.bound <= truth + VALUE
     assert found.bound <= (found.value or 0.0)
+    decided = smallest_margin(network_of(tiny), x, label, target, eps, gap=None)
+    assert decided.value is not None
+    assert decided.bound <= truth + VALUE
+    assert decided.value >= truth - VALUE
+    if abs(truth) > VALUE:
+        assert decided.decided
+        assert decided.found == (truth < 0)
 
 
 @pytest.mark.usefixtures("shapes_checked_now_and_then")

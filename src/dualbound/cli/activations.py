@@ -16,7 +16,7 @@ from dualbound.errors import InvalidInput, OutputError
 from dualbound.queries import Activation, Status
 from dualbound.report import SUFFIXES, Tile, save_sheet
 from dualbound.report.words import counted, rounded_down, rounded_up
-from dualbound.search import Columns, Engine, Milp
+from dualbound.search import Bab, Columns, Engine, Milp
 from dualbound.solvers import Solver
 
 INLINE = "inline"
@@ -25,8 +25,9 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|columns|milp",
-        help="Our own branch and bound, or one program for a solver.",
+        metavar="auto|columns|bab|milp",
+        help="Our own branch and bound (columns: of plain chains; bab: of graphs that branch too), "
+        "or one program for a solver.",
     ),
 ]
 Gap = Annotated[
@@ -52,16 +53,16 @@ def engine_asked(name: str, solver: str | Solver | None, formulation: str | None
         for key, value in (("solver", solver), ("formulation", formulation))
         if value is not None
     }
-    if name not in ("auto", Columns.name, Milp.name):
-        raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, milp.")
-    if of_milp and name == Columns.name:
+    if name not in ("auto", Columns.name, Bab.name, Milp.name):
+        raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, bab, milp.")
+    if of_milp and name in (Columns.name, Bab.name):
         raise InvalidInput(
             f"--{next(iter(of_milp))} belongs to the engine milp: leave it out, or say --engine "
             "milp."
         )
     if of_milp or name == Milp.name:
         return Milp(**of_milp)
-    return Columns() if name == Columns.name else None
+    return {Columns.name: Columns(), Bab.name: Bab()}.get(name)
 
 
 def check_outputs(

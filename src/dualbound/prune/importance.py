@@ -23,12 +23,16 @@ from dualbound.prune.units import Keep, Layer, layers_of
 from dualbound.queries import Neuron, activate
 from dualbound.region import Box
 from dualbound.solvers import Effort, Solver, solver_named
+from dualbound.tighten.ascent import climb
 
 THRESHOLD = 1e-3
 """Units with a score below it are not needed (the papers' choice)."""
 
 CLOSED = 1e-4
 """The relative gap between value and bound that counts as closed."""
+
+QUICK_ROUNDS = 30
+"""How often bad inputs join that are found quickly, at most."""
 
 _WRONG = 1e-4
 """A bound this far above a value that was reached is no matter of a solver's tolerance."""
@@ -279,28 +283,58 @@ class _Search:
         return sum(layer.units for layer in self.layers)
 
     def at_once(self, x: np.ndarray, labels: np.ndarray, fixed: np.ndarray, part: str) -> _Found:
-        """One program; with a radius, one after another until no input is worse."""
+        """One program; with a radius, one after another until no input is worse.
+
+        Which inputs are the worst depends on the scores: first those that are found quickly join
+        while units are let go, then those that are proved to be the worst, and programs begin.
+        """
         boxes = [box_around(row, self.eps) for row in x]
         most = shifts_to_zero(self.network, self.layers, boxes)
         rows, owners = x, np.arange(len(x))
-        best = _Found(np.ones(self.units), math.inf, -math.inf, False)
-        while True:
+
+        def run(clock: Clock, start: np.ndarray) -> _Run:
             seen = scored(self.network, self.layers, rows, most)
-            run = _Run(self, seen, labels[owners], fixed, owners, best.scores)
-            found = run.to_the_end(part)
-            if self.eps == 0:
-                return found
+            return _Run(self, clock, seen, labels[owners], fixed, owners, start)
+
+        ones = np.ones(self.units)
+        if self.eps == 0:
+            return run(self.clock, ones).to_the_end(part)
+        quickly = _part(self.clock)
+        found = run(quickly, ones).by_hand()
+        for _ in range(QUICK_ROUNDS):
+            more = self._bad(x, labels, most, found.scores)
+            new = _not_among(rows, more)
+            if not len(new) or quickly.expired:
+                break
+            rows, owners = np.concatenate([rows, more[new]]), np.concatenate([owners, new])
+            found = run(quickly, ones).by_hand()
+        best = _Found(ones, math.inf, -math.inf, False)
+        while True:
             worst, losses = self._worst(x, labels, most, found.scores)
-            value = run.program.sparsity(found.scores) + self.weight * float(losses.mean())
+            program = run(self.clock, found.scores).program
+            value = program.sparsity(found.scores) + self.weight * float(losses.mean())
             bound = max(best.bound, found.bound)
             if value < best.value:
-                best = _Found(found.scores, value, bound, False, found.order)
+                best = replace(found, value=value)
             best = replace(best, bound=bound, finished=_closed(best.value, bound, self.gap))
-            new = [k for k, row in enumerate(worst) if not any((rows == row).all(axis=1))]
-            if best.finished or self.clock.expired or not new:
+            self.say(part, best.scores, best.value, bound)
+            new = _not_among(rows, worst)
+            if best.finished or self.clock.expired or (bound > -math.inf and not len(new)):
                 return best
-            rows = np.concatenate([rows, worst[new]])
-            owners = np.concatenate([owners, new])
+            rows, owners = np.concatenate([rows, worst[new]]), np.concatenate([owners, new])
+            found = run(_part(self.clock), best.scores).to_the_end(part)
+
+    def _bad(
+        self, x: np.ndarray, labels: np.ndarray, most: np.ndarray, scores: np.ndarray
+    ) -> np.ndarray:
+        """For each input a bad one near it, by climbing."""
+        net = lowered(self.network, self.layers, (1 - scores) * most)
+        return np.array(
+            [
+                bad_input(net, row, int(label), self.eps)
+                for row, label in zip(x, labels, strict=True)
+            ]
+        )
 
     def _worst(
         self, x: np.ndarray, labels: np.ndarray, most: np.ndarray, scores: np.ndarray
@@ -311,6 +345,12 @@ class _Search:
         for k, (row, label) in enumerate(zip(x, labels, strict=True)):
             worst[k], losses[k] = worst_input(net, row, int(label), self.eps, self.clock)
         return worst, losses
+
+    def say(self, part: str, scores: np.ndarray, value: float, bound: float) -> None:
+        """Tell whoever watches."""
+        if self.tell is not None:
+            removable = int((scores < THRESHOLD).sum())
+            self.tell(Moment(part, value, bound, removable, self.clock.seconds))
 
     def class_by_class(self, x: np.ndarray, labels: np.ndarray) -> _Found:
         """The mean of the scores of each class, and what the objective of all inputs is there.
@@ -409,10 +449,10 @@ class _Run:
     """One program, solved again with more tangents until they meet the loss."""
 
     def __init__(
-        self, search: _Search, seen: Scored, labels: np.ndarray, fixed: np.ndarray,
+        self, search: _Search, clock: Clock, seen: Scored, labels: np.ndarray, fixed: np.ndarray,
         owners: np.ndarray, start: np.ndarray,
     ) -> None:  # fmt: skip
-        self.search = search
+        self.search, self.clock = search, clock
         self.program = ScoreProgram(
             seen, labels, search.loss, search.weight, search.whole, fixed, owners=owners
         )
@@ -420,11 +460,16 @@ class _Run:
         self.value, self.bound = self.program.value(self.best), self.program.least
         self.program.meet(self.best)
 
+    def by_hand(self) -> _Found:
+        """Scores by letting units go one by one, and nothing proved."""
+        order = self.eliminate()
+        self.flip()
+        return _Found(self.best, self.value, -math.inf, False, order)
+
     def to_the_end(self, part: str) -> _Found:
         """Scores whose gap is closed, or the best that there was time for."""
         search = self.search
-        order = self.eliminate()
-        self.flip()
+        order = self.by_hand().order
         met = self._until_met(part, relaxed=True)
         if not search.relaxed:
             self._until_met(part, relaxed=False)
@@ -451,7 +496,7 @@ class _Run:
                 self.take(scores.copy())
                 round_ += 1
                 continue
-            if self.search.clock.expired:
+            if self.clock.expired:
                 return (*order, k, *(one for *_, one in sorted(queue)))
             without = scores.copy()
             without[k] = 0.0
@@ -466,7 +511,7 @@ class _Run:
         while better:
             better = False
             for k in free:
-                if self.search.clock.expired:
+                if self.clock.expired:
                     return
                 other = self.best.copy()
                 other[k] = 0.0 if other[k] else 1.0
@@ -474,7 +519,7 @@ class _Run:
 
     def _until_met(self, part: str, *, relaxed: bool) -> bool:
         """Solve and add tangents until there is nothing more to gain; whether it came so far."""
-        while not self.search.clock.expired:
+        while not self.clock.expired:
             if self._once(part, relaxed=relaxed):
                 return True
         return False
@@ -495,7 +540,7 @@ class _Run:
         start = None if relaxed else program.start(encoding, built, self.best)
         try:
             solution = search.solver.solve(
-                built, search.clock, start=start, gap=search.gap / 2,
+                built, self.clock, start=start, gap=search.gap / 2,
                 on_effort=lambda effort: self._say(part, effort),
             )  # fmt: skip
         except SolverFailed as error:  # the scores that were found are good all the same
@@ -530,19 +575,26 @@ class _Run:
         return relaxed and (met or self.bound <= before + search.gap / 10)
 
     def _say(self, part: str, effort: Effort | None) -> None:
-        if self.search.tell is None:
-            return
         bound = self.bound
         if effort is not None and effort.bound is not None:
             bound = max(bound, effort.bound)
-        removable = int((self.best < THRESHOLD).sum())
-        self.search.tell(Moment(part, self.value, bound, removable, self.search.clock.seconds))
+        self.search.say(part, self.best, self.value, bound)
 
 
 def _by_mean_place(orders: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """One order of several: by the mean of the places."""
     places = np.mean([np.argsort(order) for order in orders], axis=0)
     return tuple(int(k) for k in np.argsort(places, kind="stable"))
+
+
+def _part(clock: Clock) -> Clock:
+    """Half of the time that is left: the worst inputs take time as well."""
+    return clock if clock.remaining == math.inf else clock.within(clock.remaining / 2)
+
+
+def _not_among(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of the others are none of some rows."""
+    return np.flatnonzero([not (rows == other).all(axis=1).any() for other in others])
 
 
 def _closed(value: float, bound: float, gap: float) -> bool:
@@ -554,6 +606,28 @@ def box_around(x: Float[np.ndarray, " n"], eps: float) -> Box:
     if eps == 0:
         return Box(x, x)
     return Box(np.maximum(x - eps, 0.0), np.minimum(x + eps, 1.0))
+
+
+def bad_input(
+    network: Network, x: Float[np.ndarray, " n"], label: int, eps: float
+) -> Float[np.ndarray, " n"]:
+    """An input near another whose hinge is large: no proofs.
+
+    Args:
+        network: any.
+        x: the input, in [0, 1].
+        label: the right one.
+        eps: how near, L∞.
+    """
+    region = box_around(x, eps)
+    best, at = -math.inf, x
+    for j in range(network.output_size):
+        if j != label:
+            row = np.eye(network.output_size)[j] - np.eye(network.output_size)[label]
+            values, points = climb(network, region, row, x[None])
+            if values[0] > best:
+                best, at = float(values[0]), points[0]
+    return at
 
 
 def worst_input(

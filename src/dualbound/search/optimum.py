@@ -37,6 +37,10 @@ STARTS, STARTS_A_NEURON = 1000, 40
 FEWEST_STARTS = 30
 """The same where hardly a neuron can change its phase; in between by the square of the share."""
 
+STARTS_FOR_A_SIDE = 100
+"""The same where it is enough to know the side of a number that the largest value is on: decisions
+are quick, and find more where there is more."""
+
 ACTIVE_IS_ONE = {"bigm": True, "fischetti-jo": False, "indicator": True}
 """What a formulation's binary means; the papers' z is 1 where inactive."""
 
@@ -367,7 +371,7 @@ def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None
         open_ = bounds.unstable_count(objective.network) / neurons
         count = max(min(count, FEWEST_STARTS), round(count * open_**2))
     if optimum.side is not None:
-        count = min(count, FEWEST_STARTS)  # whether there is more is decided by the search
+        count = min(count, STARTS_FOR_A_SIDE)
     middle = region.project((region.lower + region.upper)[None] / 2)
     points = np.vstack([middle, region.sample(np.random.default_rng(0), count - 1)])
     optimum.offer(points)
@@ -383,7 +387,7 @@ def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None
     for part, along in (*_eager(objective, bounds), chained):
         _, points = climb(part, region, along, points)
         optimum.offer(points)
-    if network.relus and not optimum.closed:
+    if network.relus and (optimum.side is not None or not optimum.closed):
         fresh = region.sample(np.random.default_rng(1), count)
         fresh[: count // 4] = points[np.argsort(-objective(points), kind="stable")[: count // 4]]
         optimum.offer(ascend(network, region, direction, fresh, optimum.clock)[1])

@@ -40,7 +40,7 @@ SHARES = (0.0, 0.1, 0.3, 0.5, 0.7)
 
 RANKINGS = ("importance", "random", "magnitude", "gradient")
 SEEDS = 5
-CURVE_IMAGES, NORM = 10, "l1"
+CURVE_IMAGES, NORM = 5, "l1"
 CURVE_SECONDS, CURVE_QUESTION = 30.0, 30.0
 """Of the scores, and of a nearest adversary."""
 
