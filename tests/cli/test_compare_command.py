@@ -112,6 +112,20 @@ def test_json_is_one_object_with_the_documented_keys(
     assert len(answer["tables"]) == 7
 
 
+def test_signs_alone(cli: Cli, ask: tuple[object, ...]) -> None:
+    proved, signs = (json.loads(cli(*ask, *more, "--json").out) for more in ((), ("--signs",)))
+    assert (proved["gap"], signs["gap"]) == (0.01, None)
+    for one, other in zip(proved["networks"], signs["networks"], strict=True):
+        assert one["adversaries"] == other["adversaries"] > 0
+        assert other["open"] == 0
+        for there, here in zip(one["margins"], other["margins"], strict=True):
+            assert (there["value"] < 0) == (here["value"] < 0)
+            assert here["bound"] >= 0 or here["value"] < 0
+    outcome = cli(*ask, "--signs", "--gap", 0.1)
+    assert outcome.code == 2
+    assert "leave --gap out" in " ".join(outcome.err.split())
+
+
 def test_every_key_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
     part = text[text.index("### `compare`") :]

@@ -54,6 +54,11 @@ def test_the_command_says_what_is_wrong(cli: Cli, data: Path, tmp_path: Path) ->
         (("--epochs", -1), "--epochs is -1"),
         (("--eps", 0.1, "--each", 1), "use the loss 'hinge'"),
         (("--each", 10**6), ""),
+        (("--by", "random", "--remove", 0.1, "--loss", "hinge"), "--loss means nothing to --by"),
+        (("--by", "random", "--remove", 0.1, "--each", 3), "or say --by importance or gradient"),
+        (("--by", "gradient", "--remove", 0.1, "--relaxed"), "--relaxed means nothing to --by"),
+        (("--by", "magnitude", "--remove", 0.1, "--time-limit", 3), "--time-limit means nothing"),
+        (("--epochs", 0, "--rate", 0.1), "--rate means nothing to --epochs 0"),
     ):
         outcome = cli(*asked, *options)
         assert outcome.code == 2, options
@@ -68,6 +73,19 @@ def test_the_network_that_is_read_is_not_overwritten(cli: Cli, data: Path, tmp_p
     assert outcome.code == 2
     assert "which is read as MODEL" in " ".join(outcome.err.split())
     assert (tmp_path / "model.onnx").read_bytes() == before
+
+
+def test_another_threshold_needs_no_new_scores(cli: Cli, data: Path, tmp_path: Path) -> None:
+    asked = ("prune", "dnn1", "--data", data, "--each", 1, "--relaxed", "--time-limit", 5)
+    asked = (*asked, "--epochs", 0, "--out", tmp_path / "x", "--json")
+    first = json.loads(cli(*asked).out)
+    again = json.loads(cli(*asked, "--threshold", "mean").out)
+    assert again["scores"]["seconds"] == first["scores"]["seconds"]
+    assert [one["scores"] for one in again["layers"]] == [one["scores"] for one in first["layers"]]
+    (tmp_path / "x" / "scores.json").write_text("{")
+    outcome = cli(*asked)
+    assert outcome.code == 2
+    assert "delete it to seek scores anew" in " ".join(outcome.err.split())
 
 
 def test_every_key_is_documented(cli: Cli, data: Path, tmp_path: Path) -> None:

@@ -47,8 +47,19 @@ def compare(
         typer.Option(metavar="N", help="Of the first N of them, seek the nearest adversary too."),
     ] = 0,
     gap: Annotated[
-        float, typer.Option(metavar="G", help="Of a margin: relative, absolute below 1.")
-    ] = MARGIN_GAP,
+        float | None,
+        typer.Option(
+            metavar="G",
+            help="Of a margin: relative, absolute below 1.",
+            show_default=f"{MARGIN_GAP}",
+        ),
+    ] = None,
+    signs: Annotated[
+        bool,
+        typer.Option(
+            "--signs", help="Prove of a margin only whether it can be negative: much faster."
+        ),
+    ] = False,
     question_limit: Annotated[
         float, typer.Option(metavar="SECONDS", help="Leave a question open then.")
     ] = 60.0,
@@ -74,8 +85,8 @@ def compare(
     """Compare networks on a data set: accuracy, proved robustness, and whose adversaries transfer.
 
     Of every image and every other label the smallest margin within the radius is found and proved,
-    so an adversary is found wherever there is one. Ctrl-C and the time limit stop with what is done
-    so far.
+    or with --signs whether it can be negative: so an adversary is found wherever there is one.
+    Ctrl-C and the time limit stop with what is done so far.
 
     Exit codes: 0 every question is decided; 2 bad usage or bad input; 3 stopped on the way, or a
     question is open.
@@ -84,6 +95,9 @@ def compare(
     processes = core_count() if processes is None else processes
     if len(models) < 2:
         raise InvalidInput(f"{models[0]} is alone; name two networks or more.")
+    if signs and gap is not None:
+        raise InvalidInput("--signs asks for no gap of the margins: leave --gap out.")
+    asked_gap = None if signs else MARGIN_GAP if gap is None else gap
     if processes < 1:
         raise InvalidInput(f"--processes is {processes}; expected 1 or more.")
     given = {"the DATA": data} | {f"MODEL {k}": model for k, model in enumerate(models, 1)}
@@ -96,7 +110,7 @@ def compare(
         usable(out, REPORT, (ARCHIVE,), given)
     with status_line("comparing") as show:
         found = queries.compare(
-            read, asked, eps=eps, count=count, distances=distances, gap=gap,
+            read, asked, eps=eps, count=count, distances=distances, gap=asked_gap,
             seconds=question_limit, processes=processes, limits=limits,
             on_progress=None if show is None else lambda now: show(compared.progress_text(now)),
         )  # fmt: skip
@@ -118,7 +132,7 @@ def compare(
             "split": split,
             "classes": list(asked.classes),
             "count": count,
-            "gap": gap,
+            "gap": asked_gap,
             "question_limit": question_limit,
             "processes": processes,
         }

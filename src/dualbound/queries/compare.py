@@ -183,7 +183,7 @@ def compare(
     eps: float,
     count: int = 20,
     distances: int = 0,
-    gap: float = MARGIN_GAP,
+    gap: float | None = MARGIN_GAP,
     seconds: float | None = 60.0,
     processes: int = 1,
     limits: Limits | None = None,
@@ -201,7 +201,7 @@ def compare(
         eps: the radius.
         count: how many images are asked about.
         distances: of how many of them the nearest adversary is sought too.
-        gap: of a margin.
+        gap: of a margin; None: only its sign is proved, see `smallest_margin`.
         seconds: limit of a question.
         processes: that work at once.
         limits: of the whole; Ctrl-C stops too, and what is done is kept.
@@ -271,7 +271,7 @@ def compare(
 
 def _check(
     networks: Mapping[str, Network], x: np.ndarray, data: Dataset, eps: float, count: int,
-    distances: int, gap: float,
+    distances: int, gap: float | None,
 ) -> None:  # fmt: skip
     if not networks:
         raise InvalidInput("There is no network to compare.")
@@ -292,7 +292,7 @@ def _check(
         raise InvalidInput(
             f"{count} images, and {distances} of them for distances; expected at least one image."
         )
-    if not 0 <= gap < 1:
+    if gap is not None and not 0 <= gap < 1:
         raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
 
 
@@ -306,7 +306,7 @@ class _Question:
     label: int
     target: int | None
     eps: float
-    gap: float
+    gap: float | None
     seconds: float | None
 
 

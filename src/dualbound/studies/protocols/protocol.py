@@ -58,6 +58,8 @@ class Lines:
         at: where along x.
         lines: by name; one may end before the others.
         share: whether y is a share, from 0 to 1.
+        apart: whether the figures are of things with nothing between them: no lines are drawn, but
+            points on stems.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Lines:
     at: Sequence[float]
     lines: Mapping[str, Sequence[float]]
     share: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)

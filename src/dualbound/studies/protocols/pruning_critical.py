@@ -22,7 +22,7 @@ from dualbound.studies.protocols.pruned_networks import (
 )
 from dualbound.studies.protocols.trained import TrainingProtocol, data_of
 
-ROBUST_EACH, ROBUST_EPS, ROBUST_SECONDS = 2, 0.02, 900.0
+ROBUST_EACH, ROBUST_EPS, ROBUST_SECONDS = 2, 0.02, 300.0
 
 
 def critical(folder: Path, *, network: str, eps: float, each: int, seconds: float) -> Result:
@@ -84,7 +84,19 @@ def _compare(kept: Mapping[str, Kept]) -> list[Comparison]:
     columns = (
         "network", "layer", "units", "critical for accuracy", "for robustness", "for both", "share",
     )  # fmt: skip
-    return [Comparison("Critical units", columns, rows, note)] if rows else []
+    proofs: list[tuple[object, ...]] = [
+        (side, what, number(one.result["value"]), number(one.result["bound"]))
+        for side in SIDES
+        for what in ("accuracy", "robustness")
+        if (one := kept.get(f"{what} of {side}")) is not None
+    ]
+    found = Comparison(
+        "What was found and proved",
+        ("network", "scores for", "value", "no scores are below"),
+        proofs,
+        "The value for robustness is a proved upper bound of the loss at the worst inputs.",
+    )
+    return [Comparison("Critical units", columns, rows, note), found] if rows else []
 
 
 def _draw(kept: Mapping[str, Kept]) -> list[Lines]:
@@ -99,7 +111,7 @@ def _draw(kept: Mapping[str, Kept]) -> list[Lines]:
         if lines:
             at = [float(k) for k in range(len(next(iter(lines.values()))))]
             title = f"Scores of the {side} network's units"
-            pictures.append(Lines(side, title, "unit", "score", at, lines, share=True))
+            pictures.append(Lines(side, title, "unit", "score", at, lines, share=True, apart=True))
     return pictures
 
 
