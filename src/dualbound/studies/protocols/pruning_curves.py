@@ -146,8 +146,8 @@ def _proved(kept: Mapping[str, Kept]) -> str:
     return (
         f" Distances are those of the first {CURVE_IMAGES} test images answered right, of the "
         f"network trained on, {CURVE_QUESTION:g} s each; what is proved is below them by "
-        f"{100 * np.mean(off):.2g} % in the mean of {len(off)} means, and by {100 * max(off):.2g} % "
-        "at most."
+        f"{100 * np.mean(off):.2g} % in the mean of {len(off)} means, {100 * max(off):.2g} % at "
+        "most."
     )
 
 
