@@ -58,6 +58,7 @@ def test_the_command_says_what_is_wrong(cli: Cli, data: Path, tmp_path: Path) ->
         (("--by", "random", "--remove", 0.1, "--each", 3), "or say --by importance or gradient"),
         (("--by", "gradient", "--remove", 0.1, "--relaxed"), "--relaxed means nothing to --by"),
         (("--by", "magnitude", "--remove", 0.1, "--time-limit", 3), "--time-limit means nothing"),
+        (("--by", "random", "--remove", 0.1, "--seed", -1), "A seed is a number from 0"),
         (("--epochs", 0, "--rate", 0.1), "--rate means nothing to --epochs 0"),
     ):
         outcome = cli(*asked, *options)

@@ -218,6 +218,18 @@ def test_robust_scores_hold_at_every_input_near(seed: int) -> None:
     assert importance(network, x, y, loss="hinge", weight=1.0).bound <= found.value + 1e-6
 
 
+@pytest.mark.parametrize("by", ["all", "layer", "class"])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_has_every_unit_once(seed: int, by: str) -> None:
+    network = random_network(seed, (2, 3, 2))
+    x, y = batch(network, seed)
+    for eps in (0.0, 0.05):
+        found = importance(
+            network, x, y, loss="hinge", weight=1.0, eps=eps, by=by, limits=Limits(5)
+        )
+        assert sorted(found.order) == list(range(sum(layer.units for layer in found.layers)))
+
+
 def test_a_convolution_has_a_score_for_each_channel() -> None:
     import torch
 

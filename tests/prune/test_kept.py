@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import json
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from dualbound import Limits, load_dataset
 from dualbound.data import Dataset
 from dualbound.errors import DataError, OutputError
 from dualbound.learn import Recipe
+from dualbound.network import read_torch
 from dualbound.prune import kept, prune
 from dualbound.prune.importance import Importance
 from dualbound.queries.models import load
@@ -109,18 +113,58 @@ def test_what_is_closed_needs_no_more_time_and_what_was_interrupted_does(
     assert len(searches) == 4
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"question": 1', "null", '{"question": null}'])
-def test_a_damaged_file_is_named_or_not_taken_up(
-    sample: Dataset, tmp_path: Path, text: str, searches: list[dict[str, Any]]
-) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", '{"question": 1', "null", "[" * 100_000, '{"question": null, "sha256": 1}'],
+    ids=["empty", "object", "list", "torn", "null", "deep", "sum"],
+)
+def test_a_damaged_file_is_named(sample: Dataset, tmp_path: Path, text: str) -> None:
     (tmp_path / kept.FILE).write_text(text)
-    asked = {**ASKED, "folder": tmp_path, "limits": LIMIT}
-    if text == '{"question": null}':
-        prune(load("dnn1"), sample, **asked)
-        assert len(searches) == 1
-        return
     with pytest.raises(DataError, match="delete it to seek scores anew"):
-        prune(load("dnn1"), sample, **asked)
+        prune(load("dnn1"), sample, **ASKED, folder=tmp_path, limits=LIMIT)
+
+
+def test_no_figure_in_a_file_can_be_another(sample: Dataset, tmp_path: Path) -> None:
+    asked = {**ASKED, "folder": tmp_path, "limits": LIMIT}
+    prune(load("dnn1"), sample, **asked)
+    path = tmp_path / kept.FILE
+    content = json.loads(path.read_text())
+    for change in (
+        {"limit": 10**400}, {"limit": math.nan}, {"answer": content["answer"] | {"order": [999]}},
+        {"answer": content["answer"] | {"value": "x"}}, {"question": "another"},
+    ):  # fmt: skip
+        path.write_text(json.dumps(content | change))
+        with pytest.raises(DataError, match="delete it"):
+            prune(load("dnn1"), sample, **asked)
+
+
+def test_another_network_takes_up_neither_scores_nor_training(
+    sample: Dataset, tmp_path: Path
+) -> None:
+    recipe = Recipe(epochs=1, rate=0.01)
+    asked: dict[str, Any] = {"ranking": "random", "remove": 0.25, "recipe": recipe}
+    networks = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        module = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(784, 16), torch.nn.ReLU(), torch.nn.Linear(16, 10)
+        )
+        networks.append(read_torch(module.eval(), (1, 28, 28)))
+    for network in networks:
+        straight = prune(network, sample, **asked)
+        found = prune(network, sample, **asked, folder=tmp_path)
+        assert found.models()["after"] == straight.models()["after"]
+    longer = {**asked, "recipe": Recipe(epochs=2, rate=0.01)}
+    assert prune(networks[0], sample, **longer, folder=tmp_path).finished
+
+
+def test_types_of_options_do_not_matter(
+    sample: Dataset, tmp_path: Path, searches: list[dict[str, Any]]
+) -> None:
+    asked = {**ASKED, "folder": tmp_path, "limits": LIMIT}
+    for weight, relaxed in ((5.0, True), (5, np.bool_(True)), (np.float32(5), True)):
+        prune(load("dnn1"), sample, **{**asked, "weight": weight, "relaxed": relaxed})
+    assert len(searches) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_refused_before_the_search(

@@ -183,6 +183,16 @@ def test_so_do_decisions(seed: int) -> None:
     assert_true(case, case.asked(Bab(), gap=1e-4), gap=1e-4)
 
 
+@pytest.mark.parametrize("gap", [0.0, 1e-15, 1e-12])
+@pytest.mark.parametrize("seed", range(500, 508))
+def test_decisions_end_where_rounding_begins(seed: int, gap: float) -> None:
+    case = random_case(seed)
+    answer = case.asked(Bab(), gap=gap)
+    assert_true(case, answer, gap=1e-7)
+    assert answer.gap is not None
+    assert answer.gap <= 1e-7
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_decisions_on_graphs_that_branch(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -19,6 +19,16 @@ Which = slice | Shaped[np.ndarray, "..."] | Sequence[int] | None
 _SEEDS = 2**32
 
 
+def check_seed(seed: int) -> None:
+    """Refuse what no generator of numpy begins with.
+
+    Raises:
+        InvalidInput: a number below 0, or of more than 32 bits.
+    """
+    if not 0 <= seed < _SEEDS:
+        raise InvalidInput(f"A seed is a number from 0 to {_SEEDS - 1}, found {seed}.")
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Labelled inputs, all of one shape.
@@ -186,8 +196,7 @@ class Dataset:
 
     def _drawn(self, sizes: Int64[np.ndarray, " classes"], seed: int) -> Int64[np.ndarray, " k"]:
         """Positions, in their order, of so many inputs of each class at random."""
-        if not 0 <= seed < _SEEDS:
-            raise InvalidInput(f"A seed is a number from 0 to {_SEEDS - 1}, found {seed}.")
+        check_seed(seed)
         random = np.random.RandomState(seed)  # of numpy's generators the one that never changes
         chosen = [
             random.permutation(np.flatnonzero(self.labels == label))[:size]

@@ -308,7 +308,7 @@ class _Search:
                 break
             rows, owners = np.concatenate([rows, more[new]]), np.concatenate([owners, new])
             found = run(quickly, ones).by_hand()
-        best = _Found(ones, math.inf, -math.inf, False)
+        best, order = _Found(ones, math.inf, -math.inf, False), found.order
         while True:
             worst, losses = self._worst(x, labels, most, found.scores)
             program = run(self.clock, found.scores).program
@@ -323,6 +323,7 @@ class _Search:
                 return best
             rows, owners = np.concatenate([rows, worst[new]]), np.concatenate([owners, new])
             found = run(_part(self.clock), best.scores).to_the_end(part)
+            found = replace(found, order=order)  # it began where many units were gone already
 
     def _bad(
         self, x: np.ndarray, labels: np.ndarray, most: np.ndarray, scores: np.ndarray
@@ -485,7 +486,9 @@ class _Run:
         program = self.program
         scores = self.best.copy()
         order = [int(k) for k in np.flatnonzero(program.scored.most == 0)]
-        free = [int(k) for k in program.live if math.isnan(program.fixed[k]) and scores[k]]
+        open_ = [int(k) for k in program.live if math.isnan(program.fixed[k])]
+        order += [k for k in open_ if not scores[k]]
+        free = [k for k in open_ if scores[k]]
         queue = [(-math.inf, -1, k) for k in free]
         round_ = 0
         while queue:

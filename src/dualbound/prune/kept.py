@@ -50,6 +50,7 @@ def save(folder: Path, asked: str, limit: float | None, found: Importance) -> No
     answer["scores"] = {name: one.tolist() for name, one in found.scores.items()}
     had = found.seconds if found.interrupted else limit
     content = {"question": asked, "limit": had, "answer": answer}
+    content["sha256"] = _sum(content)
     write_whole(folder / FILE, json.dumps(content, indent=1).encode())
 
 
@@ -71,10 +72,12 @@ def restore(
     path = folder / FILE
     try:
         content = json.loads(path.read_bytes())
+        if content.pop("sha256") != _sum(content):
+            raise ValueError("not what was written")
         if content["question"] != asked:
             return None
-        answer = content["answer"]
-        had = math.inf if content["limit"] is None else float(content["limit"])
+        answer, had = content["answer"], content["limit"]
+        had = math.inf if had is None else had
         if not answer["finished"] and had < (math.inf if limit is None else limit):
             return None
         scores = {layer.name: np.array(answer["scores"][layer.name], float) for layer in layers}
@@ -82,7 +85,11 @@ def restore(
         return Importance(**answer)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is damaged ({type(error).__name__}): delete it to seek scores anew."
         ) from error
+
+
+def _sum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dualbound.data import Dataset
+from dualbound.data.dataset import check_seed
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.learn import Recipe, evaluate, train
 from dualbound.learn.saving import to_onnx
@@ -135,8 +136,8 @@ def prune(
         recipe: of the fine-tuning; None leaves it out.
         test: to evaluate on after each epoch.
         folder: for the scores, which the same question with no longer limit takes up, and for
-            checkpoints of the fine-tuning, in a folder inside that is named after what was
-            removed: another cut of the same sizes does not take them up.
+            checkpoints of the fine-tuning, in a folder inside that is named after what is trained,
+            and how: no other cut, network or recipe takes them up.
         limits: of the search for scores.
         on_score: told of the search for scores.
         on_training: told of the training.
@@ -169,14 +170,15 @@ def prune(
             "say what share of them to remove."
         )
     check_threshold(threshold)
+    check_seed(seed)
     drawn = data.subset(slice(1))
     if ranking in ("importance", "gradient"):
         drawn = data.balanced(each, seed)
     x, labels = drawn.values(), np.asarray(drawn.labels, dtype=int)
     if ranking == "importance":
         how = {
-            "loss": loss, "weight": weight, "eps": eps, "relaxed": relaxed, "by": by,
-            "solver": solver,
+            "loss": loss, "weight": float(weight), "eps": float(eps), "relaxed": bool(relaxed),
+            "by": by, "solver": solver,
         }  # fmt: skip
         scores = _scores(network, layers, x, labels, how, folder, limits, on_score)
     if remove is None:
@@ -198,9 +200,10 @@ def prune(
     after, finished = cut, True
     if recipe is not None:
         after = removed(made, keep)
+        recipe = replace(recipe, seed=seed)
         finished = train(
-            after.module, data, replace(recipe, seed=seed), test=test,
-            folder=None if folder is None else folder / f"training-{_digest(keep)}",
+            after.module, data, recipe, test=test,
+            folder=None if folder is None else folder / f"training-{_digest(cut, recipe)}",
             on_progress=on_training,
         ).finished  # fmt: skip
     return Pruned(made, cut, after, layers, keep, ranking, scores, finished)
@@ -239,12 +242,13 @@ def _check_left(keep: Keep, scores: Importance, threshold: float | str) -> None:
             )
 
 
-def _digest(keep: Keep) -> str:
-    """Of what stays."""
-    held = hashlib.sha256()
-    for name, stay in keep.items():
+def _digest(cut: Chain, recipe: Recipe) -> str:
+    """Of what is trained, and how."""
+    held = hashlib.sha256(repr(recipe).encode())
+    held.update(str(cut.module).encode())
+    for name, value in cut.module.state_dict().items():
         held.update(name.encode())
-        held.update(np.packbits(stay).tobytes())
+        held.update(value.numpy().tobytes())
     return held.hexdigest()[:12]
 
 

@@ -277,7 +277,7 @@ def _answer(
         closed = open_gap(value, optimum.bound) <= optimum.gap * (1 + 1e-6) + 1e-12
         status = Status.OPTIMAL if closed else Status.FEASIBLE
         if not (closed or optimum.closed or optimum.clock.expired or optimum.note):
-            notes.append(left_open(network))
+            notes.append(left_open(network, optimum.region, engine))
     elif not (any(notes) or optimum.clock.expired):
         notes.append("no input was found that is exactly in the region and passes its replay")
     solver = engine.backend()
@@ -303,8 +303,12 @@ def _answer(
     )
 
 
-def left_open(network: Network) -> str:
+def left_open(network: Network, region: Region, engine: Engine) -> str:
     """Why an answer is open though the search has come to its end."""
+    if isinstance(region, L0Ball) and not isinstance(engine, Milp):
+        return "an L0 ball is not convex: the engine milp closes what is left open"
+    if isinstance(engine, Bab):
+        return "the engine bab could not decide what is left open"
     if network.is_piecewise_linear:
         return "what is left open is a matter of rounding, or of a solver's tolerance"
     return "what is left open lies within the lines around curves, or a matter of rounding"

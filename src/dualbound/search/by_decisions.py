@@ -17,6 +17,9 @@ from dualbound.tighten.ascent import climb
 SAFE = 0.99
 """The part of the gap that is asked for: the rest is for rounding."""
 
+FINEST = 1e-9
+"""The smallest gap asked for: below it, a decision would be about the point found itself."""
+
 
 def by_decisions(optimum: Optimum, engine: Bab, hints: Objective | None = None) -> None:
     """Close the gap by decisions of the engine ``bab``, each about a larger value.
@@ -53,7 +56,7 @@ def by_decisions(optimum: Optimum, engine: Bab, hints: Objective | None = None) 
     optimum.enter("search")
     while not optimum.closed and not clock.expired:
         before = optimum.value
-        aim = before + SAFE * optimum.gap * max(abs(before), 1.0)
+        aim = before + SAFE * max(optimum.gap, FINEST) * max(abs(before), 1.0) + slack
         if optimum.side is not None:
             aim = optimum.side - slack
         decision = Decision(accept, clock)
