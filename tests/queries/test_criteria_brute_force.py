@@ -23,6 +23,7 @@ from dualbound import (
     Untargeted,
     nearest,
 )
+from dualbound.criterion import Polyhedron
 from dualbound.search import Engine
 
 VALUE, PROOF = 1e-6, 1e-7
@@ -145,3 +146,12 @@ def test_the_questions_are_varied() -> None:
     assert 5 < sum(truth == np.inf for *_, truth in questions) < 25
     assert {case.norm for case, *_ in questions} == {"l1", "linf"}
     assert max(len(targets) for _, _, targets, _ in questions) == 4
+
+
+@pytest.mark.parametrize("norm", ["l1", "linf", "l2", "l0"])
+def test_an_input_that_reaches_the_criterion_is_its_own_nearest(norm: str) -> None:
+    network = Network.dense([[[1.0, -1.0], [2.0, 1.0]], np.eye(2)], [[0.0, -0.5], [0.0, 0.1]])
+    x = [0.3, 0.6]
+    reached = Polyhedron([[0.0, 1.0]], [network(x)[1]])
+    answer = nearest(network, x, reached, norm=norm)
+    assert (answer.status, answer.value, answer.bound) == (Status.OPTIMAL, 0.0, 0.0)

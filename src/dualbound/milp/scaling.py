@@ -40,6 +40,7 @@ def encode_moderately(
     bounds: Bounds,
     *,
     formulation: Formulation | None = None,
+    integer: bool = True,
 ) -> Encoding:
     """`encode`, with every neuron in a unit in which its values are moderate.
 
@@ -48,6 +49,7 @@ def encode_moderately(
         inputs: the region.
         bounds: of every pre-activation over at least that region.
         formulation: of the unstable rectifiers.
+        integer: False leaves the binaries continuous.
 
     Returns:
         The encoding; its values are those of ``network``, in the units of the user.
@@ -57,13 +59,15 @@ def encode_moderately(
     """
     units = units_of(network, bounds)
     if all(np.all(unit == 1.0) for unit in units.values()):
-        return encode(network, inputs, bounds, formulation=formulation)
+        return encode(network, inputs, bounds, formulation=formulation, integer=integer)
     scaled = Bounds(
         {name: low / units.get(name, 1.0) for name, low in bounds.lower.items()},
         {name: high / units.get(name, 1.0) for name, high in bounds.upper.items()},
         bounds.loose,
     )
-    encoding = encode(in_units(network, units), inputs, scaled, formulation=formulation)
+    encoding = encode(
+        in_units(network, units), inputs, scaled, formulation=formulation, integer=integer
+    )
     encoding.values = {
         name: Expression(
             sp.csr_array(sp.diags_array(units[name]) @ value.coefficients),

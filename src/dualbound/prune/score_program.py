@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dualbound.errors import InvalidInput
-from dualbound.milp import Encoding, Program, encode
+from dualbound.milp import Encoding, Program, encode_moderately
 from dualbound.prune.scored import Scored
 
 
@@ -224,7 +224,7 @@ class ScoreProgram:
         """The program with all tangents so far, its encoding, and the columns of the losses."""
         scored, total = self.scored, len(self.scored.most)
         form = scored.box.linear_form()
-        encoding = encode(scored.network, form, scored.bounds, integer=self.integer)
+        encoding = encode_moderately(scored.network, form, scored.bounds, integer=self.integer)
         builder = encoding.builder
         lacking = encoding.input_columns
         given = ~np.isnan(self.fixed)

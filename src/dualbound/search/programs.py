@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from dualbound.bounds import Bounds
-from dualbound.milp import Encoding, Formulation, Program, encode
+from dualbound.milp import Encoding, Formulation, Program, encode_moderately
 from dualbound.patterns import NearestProblem
 from dualbound.region import LinearForm, Region
 
@@ -24,10 +23,6 @@ class NearestProgram:
 
     program: Program
     encoding: Encoding
-
-    def start_at(self, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " c"]:
-        """The columns' values at an input, for a warm start."""
-        return self.encoding.start_at(x)
 
 
 def margin_program(
@@ -56,7 +51,7 @@ def margin_program(
         most: upper bound of ``t``.
     """
     form = _on_grid(problem, region.linear_form())
-    encoding = encode(problem.network, form, bounds, formulation=formulation)
+    encoding = encode_moderately(problem.network, form, bounds, formulation=formulation)
     builder = encoding.builder
     t = builder.columns(["margin"], lower=least, upper=max(most, least), cost=-1.0)
     _criterion_rows(problem, encoding, minus=t)
@@ -78,7 +73,7 @@ def distance_program(
         relaxed: by how much the criterion may be missed.
     """
     form = _on_grid(problem, problem.norm.distance_form(problem.center, problem.box))
-    encoding = encode(problem.network, form, bounds, formulation=formulation)
+    encoding = encode_moderately(problem.network, form, bounds, formulation=formulation)
     _criterion_rows(problem, encoding, minus=None, relaxed=relaxed)
     return NearestProgram(encoding.builder.build(), encoding)
 

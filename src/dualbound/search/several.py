@@ -45,6 +45,10 @@ def search_all(
     **Trusts** what the engine trusts.
     """
     gap = max(gap, engine.finest)
+    center = problem.center
+    if np.array_equal(problem.tidied(center), center) and problem.reached(center):
+        incumbent.improve(center, 0.0)
+        return None
     parts = parts_of(problem) if parts is None else list(parts)
     if min(part.bound for part in parts) == np.inf:
         incumbent.prove(np.inf)

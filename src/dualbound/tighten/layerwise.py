@@ -18,7 +18,7 @@ from dualbound.bounds import Bounds, crown
 from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock, Limits
-from dualbound.milp import Program, encode, lagrangian_bound
+from dualbound.milp import Program, encode_moderately, lagrangian_bound
 from dualbound.network.graph import Affine, Network
 from dualbound.region import Region
 from dualbound.solvers import Can, Solver, Stop, solver_named
@@ -130,7 +130,7 @@ class Layerwise:
     ) -> Bounds:
         part = network.up_to(name)
         mixed = self.method == "milp"
-        encoding = encode(part, region.linear_form(), bounds, integer=mixed)
+        encoding = encode_moderately(part, region.linear_form(), bounds, integer=mixed)
         value = encoding.values[name]
         program = encoding.builder.build()
         costs = [value.costs(int(j), program.shape[1]) for j in chosen]
