@@ -79,16 +79,16 @@ def test_files(cli: Cli, tmp_path: Path) -> None:
     assert outcome.code == 0
     assert f"{out}, {sheet}, {curve}" in outcome.out
     held = dict(np.load(out))
-    assert set(held) == {"x", "y", "classes", "eps", "index", "answers"}
+    assert set(held) == {"x_test", "y_test", "classes", "eps", "index", "answers"}
     data = load_dataset("sample", "test")
-    np.testing.assert_array_equal(held["y"], data.labels[held["index"]])
-    moved = np.abs(held["x"].astype(float) - data.values(held["index"]).astype(float))
+    np.testing.assert_array_equal(held["y_test"], data.labels[held["index"]])
+    moved = np.abs(held["x_test"].astype(float) - data.values(held["index"]).astype(float))
     assert np.all(moved.reshape(len(moved), -1).max(axis=1) <= held["eps"])
-    assert np.all(held["answers"] != held["y"])
+    assert np.all(held["answers"] != held["y_test"])
     for picture in (sheet, curve):
         with Image.open(picture) as drawn:
             assert drawn.size[0] > 500
-    again = load_dataset(out, "train")
+    again = load_dataset(out, "test")
     assert again.shape == (1, 28, 28)
 
 
@@ -111,7 +111,7 @@ def test_masks(cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "a.npz"
     cli(*ASK, "--eps", "0.3", "--mask", "10:18,5:20", "--out", out)
     held, data = dict(np.load(out)), load_dataset("sample", "test")
-    moved = held["x"] != data.values(held["index"])
+    moved = held["x_test"] != data.values(held["index"])
     assert moved.any()
     assert not moved[:, :, :10].any()
     assert not moved[:, :, :, 20:].any()
@@ -185,3 +185,11 @@ def test_labels_that_the_network_does_not_have(cli: Cli, tiny: Path, tmp_path: P
 
 def test_data_that_are_not_there(cli: Cli) -> None:
     refused(cli, "attack", "dnn1", "minst", message="no data set 'minst'.*mnist")
+
+
+def test_what_it_writes_is_data_that_it_reads_whole(cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "a.npz"
+    first = json.loads(cli(*ASK, "-m", "fgsm", "--eps", 0.1, "--out", out, "--json").out)
+    again = cli("attack", ASK[1], out, "-m", "fgsm", "--eps", 0.1, "--json")
+    assert json.loads(again.out)["count"] == first["radii"][-1]["turned"]
+    assert json.loads(again.out)["clean"] == 0.0

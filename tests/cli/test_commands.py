@@ -263,7 +263,8 @@ class TestOtherCommands:
 
     @pytest.mark.parametrize("method", ["interval", "crown", "lp", "milp", "exact"])
     def test_bounds_count_every_neuron_once(self, cli: Cli, tiny: Path, method: str) -> None:
-        arguments = ("bounds", tiny / "tiny.onnx", "--method", method, "--workers", 1)
+        workers = () if method in ("interval", "crown") else ("--workers", 1)
+        arguments = ("bounds", tiny / "tiny.onnx", "--method", method, *workers)
         record = json.loads(cli(*arguments, "--json").out)
         assert record["status"] == "complete"
         first, last = record["layers"]
@@ -271,6 +272,13 @@ class TestOtherCommands:
         assert last["unstable"] is None
         assert all(low <= high for low, high in zip(last["lower"], last["upper"], strict=True))
         assert "always off" in cli(*arguments).out
+
+    def test_what_is_not_allowed_is_said(self, cli: Cli, tiny: Path, tmp_path: Path) -> None:
+        assert "PROVED OPTIMAL: nothing closer than" in cli(*ask(tiny)).out
+        np.save(tmp_path / "mask.npy", np.ones(3))
+        said = cli(*ask(tiny, "--mask", tmp_path / "mask.npy", "--cap", 0.9)).out
+        assert "PROVED OPTIMAL: no allowed input closer than" in said
+        assert "3 of 3 inputs may change, each by at most 0.9" in said
 
     def test_bounds_over_a_ball_are_tighter(self, cli: Cli, tiny: Path) -> None:
         arguments = ("bounds", tiny / "tiny.onnx", "--json")

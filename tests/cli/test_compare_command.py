@@ -148,13 +148,13 @@ def test_files(cli: Cli, toys: Path, ask: tuple[object, ...], tmp_path: Path) ->
         with Image.open(out / picture) as drawn:
             assert drawn.size[0] > 500
     held = dict(np.load(out / "adversaries.npz"))
-    assert set(held) == {"x", "y", "classes", "network", "index", "target", "margin"}
+    assert set(held) == {"x_test", "y_test", "classes", "network", "index", "target", "margin"}
     given = load_dataset(toys / "x.npz", "test")
-    assert np.abs(held["x"] - given.values(held["index"])).max() <= 0.1 + 1e-9
-    np.testing.assert_array_equal(held["y"], given.labels[held["index"]])
+    assert np.abs(held["x_test"] - given.values(held["index"])).max() <= 0.1 + 1e-9
+    np.testing.assert_array_equal(held["y_test"], given.labels[held["index"]])
     assert np.all(held["margin"] < 0)
-    assert np.all(held["target"] != held["y"])
-    assert load_dataset(out / "adversaries.npz", "train").shape == (4,)
+    assert np.all(held["target"] != held["y_test"])
+    assert load_dataset(out / "adversaries.npz", "test").shape == (4,)
 
 
 def test_without_adversaries_none_are_left(

@@ -179,6 +179,7 @@ class TestCriteria:
             (("--targets", "1,2,1"), "Label 1 is named more than once"),
             (("--targets", ""), "Name at least one label"),
             (("--targets", ","), "Name at least one label"),
+            (("--targets", "2,,3"), "takes labels with commas between"),
             (("--targets", "1;2"), "labels with commas between, such as 1,4,7; found '1;2'"),
             (("--repair", 4), "already answers 4 for this input: there is nothing to repair"),
             (("--repair", 11), "Target 11 is out of range"),

@@ -107,6 +107,7 @@ def test_other_commands_take_options_too(cli: Cli, command: str) -> None:
 
 
 def test_methods_without_a_solver_take_no_options(cli: Cli) -> None:
-    outcome = cli("bounds", "dnn1", "--method", "crown", "--solver-option", "presolve=off")
-    assert outcome.code == 2
-    assert "means nothing to the method crown" in outcome.err
+    for given in (("--solver-option", "presolve=off"), ("--workers", 2), ("--time-per-neuron", 0)):
+        outcome = cli("bounds", "dnn1", "--method", "crown", *given)
+        assert outcome.code == 2
+        assert f"{given[0]} means nothing to the method crown" in outcome.err

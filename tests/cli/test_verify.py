@@ -254,7 +254,7 @@ class TestRefusals:
             (("sample:0", "--eps", "inf"), "at least 0 and finite, found inf"),
             (("sample:0", "--eps", "far"), "--eps.*valid"),
             (("sample:0", "--eps", 0.1, "--norm", "l7"), "Unknown norm 'l7'.*l1, l2, linf"),
-            (("sample:0", "--eps", 0.1, "--label", 10), "Label 10 is out of range.*10 outputs"),
+            (("sample:0", "--eps", 0.1, "--label", 10), "Label 10 is out of range: .* 0 to 9"),
             (("sample:0", "--eps", 0.1, "--label", -1), "Label -1 is out of range"),
             (("sample:0", "--eps", 0.1, "-t", 7), "already answers 7 for this input"),
             (("sample:0", "--eps", 0.1, "-t", 10), "Target 10 is out of range"),

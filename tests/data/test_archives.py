@@ -85,7 +85,12 @@ NAN = np.array([[0, 0], [0, np.nan], [0, 0], [0, 0]])
     [
         ({"x": X}, DataError, r"has the arrays x\. Expected arrays x and y, or x_train"),
         ({}, DataError, "has the arrays none"),
-        ({"x_train": X, "y_train": Y}, DataError, "has the arrays x_train, y_train. Expected"),
+        ({"x_train": X, "x_test": X}, DataError, "has the arrays x_test, x_train. Expected"),
+        (
+            {"x_test": X, "y_test": Y},
+            DataError,
+            "has no split 'train', only test: it lacks x_train",
+        ),
         ({"x": X, "y": Y / 2}, DataError, "y holds labels of type float64, expected whole"),
         ({"x": X, "y": ["a", "b", "a", "b"]}, DataError, "y holds labels of type <U1"),
         ({"x": X.astype(complex), "y": Y}, DataError, "x holds values of type complex128"),

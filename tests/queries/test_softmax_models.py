@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import dualbound
-from dualbound.errors import InvalidCriterion, InvalidInput
+from dualbound.errors import InvalidCriterion, InvalidInput, InvalidProperty
 from dualbound.network import Network
 from dualbound.network.onnx_reader import read_onnx
 
@@ -67,3 +69,25 @@ def test_that_margin_is_the_ratio_of_two_probabilities(network: Network) -> None
 def test_no_perfect_input_of_probabilities(network: Network) -> None:
     with pytest.raises(InvalidInput, match="ends in a softmax"):
         dualbound.perfect(network, 1)
+
+
+def test_a_files_property_of_probabilities_is_refused_by_verify_itself(
+    network: Network, tmp_path: Path
+) -> None:
+    """The first probability is at most 0.5; the first logit is far below."""
+    text = """
+    (declare-const X_0 Real) (declare-const Y_0 Real) (declare-const Y_1 Real)
+    (assert (>= X_0 0.0)) (assert (<= X_0 1.0))
+    (assert {})
+    """
+    file = tmp_path / "asked.vnnlib"
+    file.write_text(text.format("(>= Y_0 0.3)"))
+    asked = dualbound.read_vnnlib(file, inputs=1, outputs=2)
+    with pytest.raises(InvalidProperty, match="The model ends in a softmax"):
+        dualbound.verify(network, asked)
+    file.write_text(text.format("(<= Y_0 Y_1)"))
+    compared = dualbound.read_vnnlib(file, inputs=1, outputs=2)
+    assert dualbound.verify(network, compared).outcome is dualbound.Outcome.VIOLATED
+    margin = dualbound.Targeted(0, margin=2.0)
+    asked = dualbound.robustness(network, [1.0], 0.1, criterion=margin)
+    assert dualbound.verify(network, asked).outcome is dualbound.Outcome.HOLDS

@@ -11,6 +11,8 @@ from dualbound import load
 from dualbound.data import networks
 from dualbound.errors import DataError, InvalidInput, InvalidModel, UnknownSolver
 from dualbound.studies import Specification, Study
+from dualbound.studies.asks.activate import Activate
+from dualbound.studies.asks.perfect import Perfect
 
 HERE = Path("here")
 
@@ -201,3 +203,11 @@ def test_a_folder_of_the_name_of_an_embedded_network_is_not_in_its_way(
     monkeypatch.chdir(tmp_path)
     assert len(list(Specification.parse(asked(), tmp_path).questions())) == 5
     assert str(load("dnn1")) == str(load(networks.path("dnn1")))
+
+
+@pytest.mark.parametrize("name", ["bab", "columns", "milp"])
+def test_the_engine_that_is_named_is_the_one_that_is_asked(name: str) -> None:
+    activate = Activate(layer=1, neuron=0, engine=name, seconds=2)
+    for one in (activate, Perfect(label=0, engine=name, seconds=2)):
+        row = one.answer(load("dnn1"), None, None)
+        assert row.engine.split()[0] == name

@@ -310,7 +310,8 @@ def _check_bounds(x: Tensor, lower: Tensor, upper: Tensor) -> None:
         raise InvalidInput(
             f"The inputs have values from {float(x.min()):g} to {float(x.max()):g}, outside of "
             f"their bounds, {float(lower.min()):g} to {float(upper.max()):g}. Divide 8-bit pixels "
-            "by 255, or give the range of the network's inputs."
+            "by 255, or say between which values inputs lie: lower= and upper=, on the command "
+            "line --range LOW HIGH."
         )
 
 

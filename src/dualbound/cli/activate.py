@@ -23,6 +23,7 @@ from dualbound.queries.activate import DEFAULT_GAP
 from dualbound.region import norm_named
 from dualbound.report import tile_of
 from dualbound.report.words import rounded_down, rounded_up
+from dualbound.search import AS_OPTIONS, engine_named
 
 
 def activate(
@@ -112,7 +113,7 @@ def activate(
     if neuron is not None and neuron == minus:
         raise InvalidInput(f"Neuron {neuron} less itself is 0 everywhere: leave --minus out.")
     asked = options.solver_asked(solver, solver_option, engine)
-    how = activations.engine_asked(engine, asked, formulation)
+    how = engine_named(engine, spelt=AS_OPTIONS, solver=asked, formulation=formulation)
     limits = Limits(time_limit)
     activations.check_outputs(witness, save_image, json=json, model=model, image=image)
     network = read_model(model)

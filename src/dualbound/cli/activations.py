@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -16,8 +16,6 @@ from dualbound.errors import InvalidInput, OutputError
 from dualbound.queries import Activation, Status
 from dualbound.report import SUFFIXES, Tile, save_sheet
 from dualbound.report.words import counted, rounded_down, rounded_up
-from dualbound.search import Bab, Columns, Engine, Milp
-from dualbound.solvers import Solver
 
 INLINE = "inline"
 
@@ -39,30 +37,6 @@ Gap = Annotated[
         "1.",
     ),
 ]
-
-
-def engine_asked(name: str, solver: str | Solver | None, formulation: str | None) -> Engine | None:
-    """The engine asked for; None leaves the choice to the query.
-
-    Raises:
-        InvalidInput: an unknown one, or an option that is not its own.
-        UnknownSolver: no such solver.
-    """
-    of_milp: dict[str, Any] = {
-        key: value
-        for key, value in (("solver", solver), ("formulation", formulation))
-        if value is not None
-    }
-    if name not in ("auto", Columns.name, Bab.name, Milp.name):
-        raise InvalidInput(f"Unknown engine {name!r}; known are auto, columns, bab, milp.")
-    if of_milp and name in (Columns.name, Bab.name):
-        raise InvalidInput(
-            f"--{next(iter(of_milp))} belongs to the engine milp: leave it out, or say --engine "
-            "milp."
-        )
-    if of_milp or name == Milp.name:
-        return Milp(**of_milp)
-    return {Columns.name: Columns(), Bab.name: Bab()}.get(name)
 
 
 def check_outputs(

@@ -279,7 +279,7 @@ def _refused(error: Exception) -> int:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "dualbound"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    say_error("Error", f"{message.rstrip('.')}. See {command} --help.")
+    say_error("Error", f"{message.rstrip('.?')}. See {command} --help.")
     return exit_codes.BAD_INPUT
 
 

@@ -139,7 +139,7 @@ def _lengths(one: AtRadius) -> list[tuple[str, np.ndarray]]:
 
 
 def save_archive(path: Path, found: Attacked, classes: tuple[str, ...]) -> None:
-    """Write all adversaries as ``.npz``: a data set of ``x`` and ``y``, and what they are.
+    """Write all adversaries as ``.npz``: the test set of a data set, and what they are.
 
     Those of all radii one after another; of an attack that looks for the nearest ones, each once.
 
@@ -151,8 +151,8 @@ def save_archive(path: Path, found: Attacked, classes: tuple[str, ...]) -> None:
     held = io.BytesIO()
     np.savez_compressed(
         held,
-        x=np.concatenate([one.adversaries for one in parts]),
-        y=found.labels[which],
+        x_test=np.concatenate([one.adversaries for one in parts]),
+        y_test=found.labels[which],
         classes=np.array(classes),
         eps=np.concatenate([np.full(len(one.turned), one.eps) for one in parts]),
         index=which,

@@ -60,7 +60,13 @@ def bounds(
 ) -> int:
     """Prove bounds on every neuron over a box, or over a ball around an image."""
     limits = Limits(time_limit)
-    _check(method, solver=solver, solver_option=solver_option, time_per_neuron=time_per_neuron)
+    _check(
+        method,
+        solver=solver,
+        solver_option=solver_option,
+        time_per_neuron=time_per_neuron,
+        workers=workers,
+    )
     chosen = solver_named(solver or "highs", parsed(solver_option or []))
     network = read_model(model)
     norm = options.norm_of_ball(norm, radius)
@@ -114,14 +120,14 @@ def _check(method: str, **given: object) -> None:
         InvalidInput: there is one.
     """
     takes = {
-        "lp": ("solver", "solver_option", "time_per_neuron"),
-        "milp": ("solver", "solver_option", "time_per_neuron"),
-        "exact": ("time_per_neuron",),
+        "lp": ("solver", "solver_option", "time_per_neuron", "workers"),
+        "milp": ("solver", "solver_option", "time_per_neuron", "workers"),
+        "exact": ("time_per_neuron", "workers"),
         "interval": (),
         "crown": (),
     }
     for name, value in given.items():
-        if value and name not in takes.get(method, given):
+        if value not in (None, []) and name not in takes.get(method, given):
             methods = " or ".join(known for known, names in takes.items() if name in names)
             raise InvalidInput(
                 f"--{name.replace('_', '-')} means nothing to the method {method}: leave it out, "

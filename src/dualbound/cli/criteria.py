@@ -100,9 +100,10 @@ def criterion_asked(
 
 
 def _labels(text: str) -> tuple[int, ...]:
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not text.strip(", "):
+        return ()
     try:
-        return tuple(int(word) for word in words)
+        return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise InvalidCriterion(
             f"--targets takes labels with commas between, such as 1,4,7; found {text!r}."

@@ -30,7 +30,7 @@ from dualbound.queries import Answer
 from dualbound.queries.nearest import DEFAULT_GAP
 from dualbound.region import Grid, norm_named
 from dualbound.report import SUFFIXES, save_picture
-from dualbound.search import Bab, Columns, Engine, Milp
+from dualbound.search import AS_OPTIONS, Bab, Columns, Engine, Milp, engine_named
 from dualbound.solvers import Solver
 
 
@@ -214,9 +214,10 @@ def nearest(
             )
         )
     else:
-        rows = answer_rows(answer, start, model)
+        allowed = regions.allowed_words(caps, may_change)
+        rows = answer_rows(answer, start, model, allowed)
         rows += [("saved", ", ".join(saved))] if saved else []
-        say(headline(answer), listing(rows))
+        say(headline(answer, restricted=bool(allowed)), listing(rows))
     if failed:
         raise OutputError(" ".join(failed))
     return exit_codes.of(answer)
@@ -224,25 +225,11 @@ def nearest(
 
 def _engine(name: str, threads: int | None, **of_milp: str | Solver | None) -> Engine | None:
     """The engine asked for; None leaves the choice to the query."""
-    given: dict[str, Any] = {
-        option: value for option, value in of_milp.items() if value is not None
-    }
-    if name not in ("auto", Bab.name, Columns.name, Milp.name):
-        raise InvalidInput(f"Unknown engine {name!r}; known are auto, bab, columns, milp.")
-    if given and (name in (Bab.name, Columns.name) or threads is not None):
-        raise InvalidInput(
-            f"--{next(iter(given))} belongs to the engine milp, which was not asked for: leave it "
-            "out, or say --engine milp without --threads."
-        )
     if threads is not None and name in (Bab.name, Milp.name):
         raise InvalidInput("--threads belongs to the engine columns: leave it out.")
-    if name == Bab.name:
-        return Bab()
-    if given or name == Milp.name:
-        return Milp(**given)
-    if threads is not None or name == Columns.name:
-        return Columns(threads=threads)
-    return None
+    if threads is not None and name == "auto":
+        name = Columns.name
+    return engine_named(name, threads=threads, spelt=AS_OPTIONS, **of_milp)
 
 
 def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:

@@ -19,6 +19,7 @@ from dualbound.limits import Limits
 from dualbound.queries.activate import DEFAULT_GAP
 from dualbound.region import norm_named
 from dualbound.report import tile_of
+from dualbound.search import AS_OPTIONS, engine_named
 
 LOSSES = {"l1": "L1 loss", "squared": "squared loss"}
 
@@ -73,7 +74,7 @@ def perfect(
     Exit codes: 0 proved; 2 bad usage or bad input; 3 stopped with the answer open.
     """
     asked = options.solver_asked(solver, solver_option, engine)
-    how = activations.engine_asked(engine, asked, formulation)
+    how = engine_named(engine, spelt=AS_OPTIONS, solver=asked, formulation=formulation)
     limits = Limits(time_limit)
     activations.check_outputs(witness, save_image, json=json, model=model, image=image)
     network = read_model(model)

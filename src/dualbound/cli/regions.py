@@ -123,6 +123,25 @@ def changeable(
     return may
 
 
+def allowed_words(
+    cap: float | Float[np.ndarray, " n"] | None, may: Bool[np.ndarray, " n"] | None
+) -> str:
+    """Which inputs are allowed, if not all of the range; nothing if they are.
+
+    >>> allowed_words(0.2, np.array([True, False, True]))
+    '2 of 3 inputs may change, each by at most 0.2'
+    """
+    said = (
+        "every input may change" if may is None else f"{may.sum()} of {may.size} inputs may change"
+    )
+    match cap:
+        case None:
+            return "" if may is None else said
+        case float():
+            return f"{said}, each by at most {cap:g}"
+    return f"{said}, each by at most its cap"
+
+
 def _places(option: str, name: str, network: Network) -> Bool[np.ndarray, " n"]:
     """The inputs named by a file or a rectangle."""
     if not re.fullmatch(r"[-\d:,\s]+", name):

@@ -29,21 +29,22 @@ _STYLES = {
 }
 
 
-def headline(answer: Answer) -> Text:
-    """How the question ended, in one sentence."""
+def headline(answer: Answer, *, restricted: bool = False) -> Text:
+    """How the question ended, in one sentence; see `nothing_nearer`."""
     goal = answer.criterion.goal
     match answer.status:
         case Status.OPTIMAL:
-            said = "PROVED OPTIMAL", f"{nothing_nearer(answer)} reaches {goal}."
+            nothing = nothing_nearer(answer, restricted=restricted)
+            said = "PROVED OPTIMAL", f"{nothing} reaches {goal}."
         case Status.INFEASIBLE:
             said = "PROVED INFEASIBLE", f"no allowed input reaches {goal}."
         case Status.FEASIBLE:
             said = "STOPPED, GAP OPEN", _between(answer)
         case Status.UNKNOWN:
+            nothing = nothing_nearer(answer, restricted=restricted)
             said = (
                 "STOPPED, ANSWER OPEN",
-                f"no input that reaches {goal} was found; {nothing_nearer(answer)} does "
-                f"({answer.norm_title}).",
+                f"no input that reaches {goal} was found; {nothing} does ({answer.norm_title}).",
             )
     return Text.assemble((said[0], _STYLES[answer.status]), ": ", said[1])
 
@@ -61,13 +62,24 @@ def _between(answer: Answer) -> str:
     )
 
 
-def answer_rows(answer: Answer, image: Image, model: str) -> list[tuple[str, str]]:
-    """What there is to know about an answer: a word and a line each."""
+def answer_rows(
+    answer: Answer, image: Image, model: str, allowed: str = ""
+) -> list[tuple[str, str]]:
+    """What there is to know about an answer: a word and a line each.
+
+    Args:
+        answer: that was given.
+        image: asked about.
+        model: its name.
+        allowed: which inputs were, if not all of the range.
+    """
     stats, found = answer.stats, answer.witness
     nearest = f"nearest in {answer.norm_title}"
     if answer.levels is not None:
         nearest += f" on {counted(answer.levels, 'level')}"
     rows = [("asked", f"{image.name} on {model}: {answer.criterion}, {nearest}")]
+    if allowed:
+        rows.append(("allowed", allowed))
     if found is None:
         rows.append(("label", f"{answer.label_before} before"))
     else:

@@ -47,7 +47,9 @@ def verify(
     ] = None,
     norm: Annotated[
         str | None,
-        typer.Option(metavar="linf|l2|l1", help="In which this is measured.", show_default="linf"),
+        typer.Option(
+            metavar="linf|l2|l1|l0", help="In which this is measured.", show_default="linf"
+        ),
     ] = None,
     label: Annotated[
         int | None,

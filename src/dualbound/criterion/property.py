@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -36,6 +36,8 @@ class Property:
         cases: of different regions; of none the property holds, whatever the network.
         inputs: how many the network has.
         outputs: likewise.
+        of_model: whether it speaks of what the model itself puts out, as files do: of
+            probabilities, where a softmax at its end is left out of the network.
 
     Raises:
         InvalidProperty: a region of another number of inputs.
@@ -52,6 +54,7 @@ class Property:
     cases: tuple[Case, ...]
     inputs: int
     outputs: int
+    of_model: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         for case in self.cases:

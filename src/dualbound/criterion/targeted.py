@@ -120,7 +120,8 @@ class Targeted(Criterion):
         """
         if outputs < 2:
             raise InvalidCriterion(
-                f"A targeted criterion needs a classifier; the network has {outputs} output."
+                f"A targeted criterion needs a classifier; the network has {outputs} output. What "
+                "one output shall not be is a property: see verify."
             )
         if not 0 <= self.target < outputs:
             raise InvalidCriterion(

@@ -15,7 +15,7 @@ from dualbound.errors import DataError
 
 Array = Shaped[np.ndarray, "..."]
 
-_FORM = "Expected arrays x and y, or x_train, y_train, x_test and y_test"
+_FORM = "Expected arrays x and y, or x_train and y_train, x_test and y_test, or one of these pairs"
 
 
 def read_archive(path: Path, name: str, split: str) -> Dataset:
@@ -23,8 +23,9 @@ def read_archive(path: Path, name: str, split: str) -> Dataset:
 
     Args:
         path: a file with the arrays ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_test`` and
-            ``y_test``; the inputs bytes (of which k stands for k/255) or real numbers, the labels
-            whole numbers that count the classes from 0. An array ``classes`` may give their names.
+            ``y_test``, or one of these pairs; the inputs bytes (of which k stands for k/255) or
+            real numbers, the labels whole numbers that count the classes from 0. An array
+            ``classes`` may give their names.
         name: of the data set.
         split: ``train`` or ``test``. With ``x`` and ``y``, a sixth of every class is the test
             part, always the same.
@@ -35,8 +36,8 @@ def read_archive(path: Path, name: str, split: str) -> Dataset:
         n x 3 x height x width.
 
     Raises:
-        DataError: the file is damaged or has other arrays; labels that are no whole numbers from
-            0 on; training and test inputs of different shapes.
+        DataError: the file is damaged, lacks the split or has other arrays; labels that are no
+            whole numbers from 0 on; training and test inputs of different shapes.
         InvalidInput: a value that is not finite, not as many labels as inputs, or a label that
             is none of the classes.
 
@@ -52,18 +53,23 @@ def read_archive(path: Path, name: str, split: str) -> Dataset:
     arrays = _arrays(path)
     if {"x", "y"} <= arrays.keys():
         return cut(_dataset(path, arrays, name, split, ""), split)
-    if not {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
+    parts = [part for part in ("train", "test") if {f"x_{part}", f"y_{part}"} <= arrays.keys()]
+    if not parts:
         raise DataError(f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}. {_FORM}.")
-    shapes = [arrays[f"x_{part}"].shape[1:] for part in ("train", "test")]
-    if shapes[0] != shapes[1]:
+    if split not in parts:
+        raise DataError(
+            f"{path} has no split {split!r}, only {parts[0]}: it lacks x_{split} or y_{split}."
+        )
+    shapes = [arrays[f"x_{part}"].shape[1:] for part in parts]
+    if shapes[0] != shapes[-1]:
         raise DataError(
             f"{path} has training inputs of shape {shapes[0]} but test inputs of shape "
-            f"{shapes[1]}; expected the same."
+            f"{shapes[-1]}; expected the same."
         )
-    kinds = [arrays[f"x_{part}"].dtype for part in ("train", "test")]
-    if (kinds[0] == np.uint8) != (kinds[1] == np.uint8):
+    kinds = [arrays[f"x_{part}"].dtype for part in parts]
+    if (kinds[0] == np.uint8) != (kinds[-1] == np.uint8):
         raise DataError(
-            f"{path} has training inputs of type {kinds[0]} but test inputs of type {kinds[1]}: "
+            f"{path} has training inputs of type {kinds[0]} but test inputs of type {kinds[-1]}: "
             "those of uint8 would be divided by 255, and the others not. Store both alike."
         )
     return _dataset(path, arrays, name, split, f"_{split}")
@@ -121,6 +127,7 @@ def _classes(path: Path, arrays: dict[str, Array]) -> tuple[str, ...]:
         raise DataError(f"{path} has no inputs. Expected an input and a label for each of some.")
     if largest >= known:
         raise DataError(
-            f"{path} has a label {largest} but only {known} inputs. Count the classes from 0."
+            f"{path} has a label {largest} but only {known} inputs. Count the classes from 0, or "
+            "name all of them in an array classes."
         )
     return tuple(str(k) for k in range(largest + 1))

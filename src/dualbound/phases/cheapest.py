@@ -106,7 +106,8 @@ def prepare(tell: Callable[[str], None] | None = None) -> None:
     """Compile this: some seconds, unless an earlier process kept it; ``tell`` hears of them."""
     if tell is not None and not compiled.is_kept("cheapest._round"):
         tell("compiling the attack, this once")
-    cheapest_moves(np.ones((1, 1)), np.ones(1), np.ones(1), np.ones(1), np.ones(1))
+    with compiled.compiling():
+        cheapest_moves(np.ones((1, 1)), np.ones(1), np.ones(1), np.ones(1), np.ones(1))
 
 
 MORE = 4

@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-from collections.abc import Callable
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,43 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
         return numba.njit(cache=True, nogil=True, error_model="numpy", **options)(bare)
     except RuntimeError:  # no folder to keep machine code in
         return numba.njit(nogil=True, error_model="numpy", **options)(bare)
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Let an interrupt end as one, whatever the compiler makes of it.
+
+    It may come in a callback of the compiler, which prints it and goes on without what it needed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = False
+    handler, hook = signal.getsignal(signal.SIGINT), sys.unraisablehook
+
+    def interrupt(number: int, frame: Any) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    def report(unraisable: Any) -> None:
+        if not pressed:
+            hook(unraisable)
+
+    if callable(handler):  # otherwise interrupts are ignored, or not Python's
+        signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = report
+    try:
+        yield
+    except Exception:
+        if not pressed:
+            raise
+    finally:
+        sys.unraisablehook = hook
+        if callable(handler):
+            signal.signal(signal.SIGINT, handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def forget_stale_code(folder: Path, sources: Path) -> bool:

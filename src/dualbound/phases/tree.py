@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float
 from dualbound.limits import Clock
 from dualbound.phases import cheapest, propagation
 from dualbound.phases.chain import Chain
+from dualbound.phases.compiled import compiling
 from dualbound.phases.moves import Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed, Support, meant
 
@@ -397,4 +398,5 @@ def prepare() -> None:
         unit=1e-15,
     )
     ones = np.ones(n)
-    PhaseTree(chain, Room(ones, ones, ones, ones, np.inf, False), Clock(), least=2.0).run(3)
+    with compiling():
+        PhaseTree(chain, Room(ones, ones, ones, ones, np.inf, False), Clock(), least=2.0).run(3)

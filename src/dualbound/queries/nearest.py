@@ -137,7 +137,7 @@ def nearest_problem(
         raise InvalidInput(
             f"Input {at} is {center[at]:g}, outside the allowed [{box.lower[at]:g}, "
             f"{box.upper[at]:g}]. Images are expected in [0, 1]: divide 8-bit pixels by 255, or "
-            "pass the region in which the network's inputs live."
+            "say between which values inputs lie: region=, on the command line --range LOW HIGH."
         )
     box = box.within(center, cap=cap, mask=mask)
     grid = None

@@ -26,15 +26,30 @@ def property_for(network: Network, source: str | os.PathLike[str]) -> Property:
             asks for values of probabilities.
     """
     asked = read_vnnlib(source, inputs=network.input_size, outputs=network.output_size)
-    if all(_only_compares(one) for case in asked.cases for one in case.criterion.polyhedra):
-        return asked
-    if network.lacks_softmax:
+    check_speaks_of_outputs(network, asked, f"{source}: the")
+    return asked
+
+
+def check_speaks_of_outputs(network: Network, asked: Property, beginning: str = "The") -> None:
+    """Refuse a file's property of probabilities where the network gives logits.
+
+    Args:
+        network: that it is of.
+        asked: any property; see `Property.of_model`.
+        beginning: of the message.
+
+    Raises:
+        InvalidProperty: a softmax was stripped, and more is asked for than which of two outputs is
+            larger.
+    """
+    if not (network.lacks_softmax and asked.of_model):
+        return
+    if not all(_only_compares(one) for case in asked.cases for one in case.criterion.polyhedra):
         raise InvalidProperty(
-            f"{source}: the model ends in a softmax, and the property asks for more than which of "
+            f"{beginning} model ends in a softmax, and the property asks for more than which of "
             "two probabilities is larger. Export the model without its softmax, and state the "
             "property of the logits."
         )
-    return asked
 
 
 def _only_compares(one: Polyhedron) -> bool:

@@ -16,6 +16,7 @@ from dualbound.limits import Clock, Limits
 from dualbound.network.graph import Network
 from dualbound.network.replay import replay
 from dualbound.queries.answer import Runtime
+from dualbound.queries.properties import check_speaks_of_outputs
 from dualbound.region import Box, L1Ball, L2Ball, Norm, Region, norm_named
 from dualbound.search.bab import Bab, Decision
 
@@ -109,6 +110,8 @@ def verify(
     Raises:
         InvalidInput: the property, or a hint, is not of this network's inputs and outputs; or the
             engine cannot branch so.
+        InvalidProperty: the model ends in a softmax, which is left out, and a property from a file
+            asks for more than which of two probabilities is larger.
 
     **Trusts** float64 sums within their worst rounding error; no solver. A counterexample is
     replayed in float64 and by onnxruntime, with no tolerance.
@@ -125,6 +128,7 @@ def verify(
             f"The property is of {asked.inputs} inputs and {asked.outputs} outputs; the network "
             f"has {network.input_size} and {network.output_size}."
         )
+    check_speaks_of_outputs(network, asked)
     engine = engine or Bab()
     _check_branching(engine.branching, asked)
     points = [network.one_input(hint) for hint in hints]
@@ -324,7 +328,7 @@ def robustness(
         network: a classifier.
         x: the input, of any shape that the network accepts.
         eps: how near, in the units of the input.
-        norm: ``linf``, ``l2`` or ``l1``, or one of `dualbound.region`.
+        norm: ``linf``, ``l2``, ``l1`` or ``l0``, or one of `dualbound.region`.
         label: that the network shall answer; what it answers at ``x`` when not given. The property
             is violated where another output is at least as large.
         criterion: what shall not be reached, instead of any other label. With neither ratio nor
@@ -348,7 +352,8 @@ def robustness(
     if box.violation(center[None])[0] > 0:
         raise InvalidInput(
             f"The input has values from {center.min():g} to {center.max():g}, outside of the "
-            "region. Divide 8-bit pixels by 255, or give the region of the network's inputs."
+            "region. Divide 8-bit pixels by 255, or say between which values inputs lie: "
+            "region=, on the command line --range LOW HIGH."
         )
     measure = norm_named(norm)
     around: Region = measure.ball(center, eps, box)
@@ -360,10 +365,14 @@ def robustness(
         sets = [_polyhedron(one, m) for one in criterion.at(outputs).alternatives(m)]
         return Property((Case(around, OutputSet(sets)),), network.input_size, m)
     present = int(np.argmax(outputs)) if label is None else label
-    if m < 2 or not 0 <= present < m:
+    if m < 2:
         raise InvalidCriterion(
-            f"Label {present} is out of range: the network has {m} output{'s' * (m != 1)}, and a "
-            "classifier needs at least two."
+            "The network has 1 output, and a classifier needs at least two: state what its output "
+            "shall not be as a property, in a .vnnlib file."
+        )
+    if not 0 <= present < m:
+        raise InvalidCriterion(
+            f"Label {present} is out of range: the network's labels are 0 to {m - 1}."
         )
     rows = np.eye(m) - np.eye(m)[present]
     sets = [Polyhedron(rows[j : j + 1], np.zeros(1)) for j in range(m) if j != present]

@@ -195,10 +195,10 @@ def save_adversaries(path: Path | str, found: Compared, data: Dataset, *, title:
 
 
 def save_archive(path: Path, found: Compared, data: Dataset) -> None:
-    """Write all adversaries as ``.npz``: a data set of ``x`` and ``y``, and what they are.
+    """Write all adversaries as ``.npz``: the test set of a data set, and what they are.
 
-    ``x`` is in float64, as it was found; with each come the ``network`` (its name) that it turns,
-    the ``index`` of its image, the ``target`` and the ``margin``.
+    ``x_test`` is in float64, as it was found; with each come the ``network`` (its name) that it
+    turns, the ``index`` of its image, the ``target`` and the ``margin``.
 
     Raises:
         InvalidInput: there are none.
@@ -210,8 +210,8 @@ def save_archive(path: Path, found: Compared, data: Dataset) -> None:
     held = io.BytesIO()
     np.savez_compressed(
         held,
-        x=np.stack([one.x.reshape(data.shape) for _, one in made if one.x is not None]),
-        y=np.array([one.label for _, one in made]),
+        x_test=np.stack([one.x.reshape(data.shape) for _, one in made if one.x is not None]),
+        y_test=np.array([one.label for _, one in made]),
         classes=np.array(data.classes),
         network=np.array([name for name, _ in made]),
         index=np.array([one.index for _, one in made]),

@@ -70,9 +70,16 @@ def bound_words(answer: Answer, decimals: int = 6) -> str:
     return rounded_down(answer.bound, decimals)
 
 
-def nothing_nearer(answer: Answer, decimals: int = 6) -> str:
-    """What the bound excludes, as the subject of a sentence."""
+def nothing_nearer(answer: Answer, decimals: int = 6, *, restricted: bool = False) -> str:
+    """What the bound excludes, as the subject of a sentence.
+
+    Args:
+        answer: whose.
+        decimals: of its bound.
+        restricted: whether not every input of the range was allowed.
+    """
     bound = bound_words(answer, decimals)
     if not answer.is_count:
-        return f"nothing closer than {bound}"
-    return f"no change of fewer than {counted(whole(answer.bound), 'input')}"
+        return f"{'no allowed input' if restricted else 'nothing'} closer than {bound}"
+    change = "no allowed change" if restricted else "no change"
+    return f"{change} of fewer than {counted(whole(answer.bound), 'input')}"

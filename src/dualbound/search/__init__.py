@@ -6,9 +6,12 @@ from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 from dualbound.search.milp import Milp
+from dualbound.search.named import AS_OPTIONS, ENGINES, engine_named
 from dualbound.search.several import Part, parts_of, search_all
 
 __all__ = [
+    "AS_OPTIONS",
+    "ENGINES",
     "Bab",
     "Columns",
     "Engine",
@@ -17,6 +20,7 @@ __all__ = [
     "Part",
     "Progress",
     "automatic",
+    "engine_named",
     "parts_of",
     "relative_gap",
     "search_all",

@@ -285,7 +285,10 @@ def compile_first() -> None:
     from dualbound.phases.compiled import is_kept
 
     if not is_kept():
-        code = "from dualbound.phases.tree import prepare; prepare()"
+        code = (
+            "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"  # it dies in silence
+            "from dualbound.phases.tree import prepare; prepare()"
+        )
         subprocess.run([sys.executable, "-c", code], check=False)
 
 

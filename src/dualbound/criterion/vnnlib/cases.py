@@ -44,7 +44,7 @@ def property_of(formulas: Sequence[Formula], declarations: Declarations) -> Prop
             boxes[key] = Box(lower, upper), []
         boxes[key][1].append(_polyhedron(rows, outputs))
     cases = tuple(Case(box, OutputSet(polyhedra)) for box, polyhedra in boxes.values())
-    return Property(cases, inputs, outputs)
+    return Property(cases, inputs, outputs, of_model=True)
 
 
 def _disjuncts(formulas: Sequence[Formula], inputs: int) -> Iterator[tuple[_Bounds, list[Row]]]:

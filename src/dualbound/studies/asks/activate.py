@@ -16,9 +16,8 @@ from dualbound.queries import Neuron, activate, layer_node
 from dualbound.queries.activate import DEFAULT_GAP, engine_for
 from dualbound.queries.neurons import objective_of
 from dualbound.region import Box
-from dualbound.search import Columns, Engine, Milp
+from dualbound.search import Engine, engine_named
 from dualbound.studies.asks.ask import Ask, Tell
-from dualbound.studies.asks.engines import check_engine, milp
 from dualbound.studies.row import Row, row_of_activation
 
 
@@ -33,7 +32,7 @@ class Activate(Ask):
         maximise: or minimise.
         range: what every input lies between.
         gap: see `dualbound.activate`.
-        engine: ``auto``, ``columns`` or ``milp``; on one thread.
+        engine: ``auto``, ``bab``, ``columns`` or ``milp``; on one thread.
         solver, formulation: of the engine `dualbound.Milp`.
         seconds: limit for each question.
     """
@@ -59,7 +58,7 @@ class Activate(Ask):
             raise InvalidInput(f'neuron takes a number or "all"; found {self.neuron!r}.')
         if not 0 <= self.gap < 1:
             raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
-        check_engine(self.engine, solver=self.solver, formulation=self.formulation)
+        self._engine()
         Limits(self.seconds)
         Box(*self.range)
 
@@ -93,7 +92,7 @@ class Activate(Ask):
             region,
             maximise=self.maximise,
             gap=self.gap,
-            engine=self._engine(network, neuron),
+            engine=self._engine() or self._chosen(network, neuron),
             limits=Limits(self.seconds),
             on_progress=tell,
         )
@@ -101,10 +100,11 @@ class Activate(Ask):
         row.detail.update(layer=self.layer, neuron=self.neuron)
         return row
 
-    def _engine(self, network: Network, neuron: Neuron) -> Engine:
-        if self.engine == Milp.name or self.solver or self.formulation:
-            return milp(solver=self.solver, formulation=self.formulation)
-        if self.engine == Columns.name:
-            return Columns(threads=1)
+    def _engine(self) -> Engine | None:
+        return engine_named(
+            self.engine, threads=1, solver=self.solver, formulation=self.formulation
+        )
+
+    def _chosen(self, network: Network, neuron: Neuron) -> Engine:
         objective = objective_of(network, neuron, sign=1.0)
         return engine_for(objective, Box(*self.range).sized(network.input_size), threads=1)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
 
+from dualbound.bounds import Bounds
 from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted
 from dualbound.errors import InvalidCriterion, InvalidInput
 from dualbound.limits import Limits
@@ -17,15 +18,9 @@ from dualbound.network import Network
 from dualbound.queries import nearest
 from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
 from dualbound.region import NORMS, Box, Grid
-from dualbound.search import Bab, Columns, Engine, Milp, automatic
+from dualbound.search import Columns, Engine, automatic, engine_named
 from dualbound.studies.asks.ask import Ask, Tell, needed
-from dualbound.studies.asks.engines import (
-    SEARCHED,
-    check_bounds,
-    check_engine,
-    known_bounds,
-    milp,
-)
+from dualbound.studies.asks.known import SEARCHED, check_bounds, known_bounds
 from dualbound.studies.row import Row, row_of_answer
 
 _TARGET = re.compile(r"any|runner-up|repair|\+[0-9]{1,9}")
@@ -93,14 +88,8 @@ class Nearest(Ask):
             raise InvalidInput('then takes l0, l1 or l2, after norm = "linf".')
         if self.norm not in NORMS:
             raise InvalidInput(f"Unknown norm {self.norm!r}; known are {', '.join(NORMS)}.")
-        check_engine(
-            self.engine,
-            strategy=self.strategy,
-            solver=self.solver,
-            formulation=self.formulation,
-            bounds=None if self.bounds is None else "crown",
-        )
         check_bounds(self.bounds, self.seconds_per_neuron)
+        self._named(None if self.bounds is None else "crown")
         Limits(self.seconds)
         Box(*self.range)
         Untargeted(ratio=self.ratio, margin=self.margin)
@@ -172,24 +161,11 @@ class Nearest(Ask):
     def _engine(
         self, network: Network, x: Float[np.ndarray, "..."], criterion: Criterion
     ) -> Engine:
-        of_milp: dict[str, Any] = {
-            "strategy": self.strategy,
-            "solver": self.solver,
-            "formulation": self.formulation,
-            "bounds": self.bounds,
-        }
-        engine: Engine
+        bounds: str | Bounds | None = self.bounds
         if self.bounds in SEARCHED:
-            of_milp["bounds"] = known_bounds(
-                network, self.bounds, self.seconds_per_neuron, self.range
-            )
-        if self.engine == Milp.name or any(value is not None for value in of_milp.values()):
-            engine = milp(**of_milp)
-        elif self.engine == Columns.name:
-            engine = Columns(threads=1)
-        elif self.engine == Bab.name:
-            engine = Bab()
-        else:
+            bounds = known_bounds(network, self.bounds, self.seconds_per_neuron, self.range)
+        engine = self._named(bounds)
+        if engine is None:
             problem = nearest_problem(
                 network, x, criterion, norm=self.norm, region=Box(*self.range), cap=self.cap,
                 levels=self.levels,
@@ -197,3 +173,13 @@ class Nearest(Ask):
             chosen = automatic(problem)
             engine = replace(chosen, threads=1) if isinstance(chosen, Columns) else chosen
         return engine if self.attack else engine.without_attack()
+
+    def _named(self, bounds: str | Bounds | None) -> Engine | None:
+        return engine_named(
+            self.engine,
+            threads=1,
+            strategy=self.strategy,
+            solver=self.solver,
+            formulation=self.formulation,
+            bounds=bounds,
+        )

@@ -16,9 +16,8 @@ from dualbound.queries import perfect
 from dualbound.queries.activate import DEFAULT_GAP
 from dualbound.queries.perfect import LOSSES
 from dualbound.region import Box
-from dualbound.search import Columns, Engine, Milp
+from dualbound.search import Engine, engine_named
 from dualbound.studies.asks.ask import Ask, Tell
-from dualbound.studies.asks.engines import check_engine, milp
 from dualbound.studies.row import Row, row_of_activation
 
 
@@ -31,7 +30,7 @@ class Perfect(Ask):
         loss: ``l1`` or ``squared``.
         range: what every input lies between.
         gap: see `dualbound.perfect`.
-        engine: ``auto``, ``columns`` or ``milp``.
+        engine: ``auto``, ``bab``, ``columns`` or ``milp``.
         solver, formulation: of the engine `dualbound.Milp`.
         seconds: limit for each question.
     """
@@ -55,7 +54,7 @@ class Perfect(Ask):
             raise InvalidInput(f"Unknown loss {self.loss!r}; known are {', '.join(LOSSES)}.")
         if not 0 <= self.gap < 1:
             raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
-        check_engine(self.engine, solver=self.solver, formulation=self.formulation)
+        self._engine()
         Limits(self.seconds)
         Box(*self.range)
 
@@ -73,20 +72,20 @@ class Perfect(Ask):
         self, network: Network, x: Float[np.ndarray, "..."] | None, tell: Tell | None
     ) -> Row:
         """See `Ask.answer`."""
-        engine: Engine | None = None
-        if self.engine == Milp.name or self.solver or self.formulation:
-            engine = milp(solver=self.solver, formulation=self.formulation)
-        elif self.engine == Columns.name:
-            engine = Columns(threads=1)
         answer = perfect(
             network,
             int(self.label),
             Box(*self.range).sized(network.input_size),
             loss=self.loss,
             gap=self.gap,
-            engine=engine,
+            engine=self._engine(),
             limits=Limits(self.seconds),
             on_progress=tell,
         )
         asked = f"{self.loss} loss to a perfect {self.label}"
         return row_of_activation(answer, asked, int(self.label))
+
+    def _engine(self) -> Engine | None:
+        return engine_named(
+            self.engine, threads=1, solver=self.solver, formulation=self.formulation
+        )

@@ -1,9 +1,8 @@
-"""The engine that a study's question names: on one thread, because many questions run at once."""
+"""Bounds that many questions of a study share."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from dualbound.bounds import Bounds
 from dualbound.errors import InvalidInput
@@ -11,36 +10,9 @@ from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries.bounds import METHODS, bounds
 from dualbound.region import Box
-from dualbound.search import Bab, Columns, Milp
-
-ENGINES = ("auto", Bab.name, Columns.name, Milp.name)
-
 
 SEARCHED = ("lp", "milp", "exact")
 """Methods of bounds that take long, and are therefore not found anew for each question."""
-
-
-def check_engine(engine: str, **of_milp: str | None) -> None:
-    """Refuse an unknown engine, and options of the other one.
-
-    Raises:
-        InvalidInput: see there.
-        UnknownSolver: no such solver.
-    """
-    given = {name: value for name, value in of_milp.items() if value is not None}
-    if engine not in ENGINES:
-        raise InvalidInput(f"Unknown engine {engine!r}; known are {', '.join(ENGINES)}.")
-    if given and engine in (Bab.name, Columns.name):
-        raise InvalidInput(
-            f'{next(iter(given))} belongs to the engine milp: leave it out, or say engine = "milp".'
-        )
-    if given:
-        milp(**of_milp)
-
-
-def milp(**of_milp: Any) -> Milp:
-    """The engine milp with the options that are given."""
-    return Milp(**{name: value for name, value in of_milp.items() if value is not None})
 
 
 def check_bounds(method: str | None, seconds_per_neuron: float | None) -> None:
