@@ -111,7 +111,7 @@ class TestActivate:
             (("--all", "--layer", "last"), "no layer 'last'"),
             (("--neuron", 0, "--layer", "logits", "--post"), "No rectifier follows the logits"),
             (("--neuron", 0, "--radius", 1), "image and --radius go together"),
-            (("--neuron", 0, "--engine", "steam"), "'steam'; known are auto, columns, bab, milp"),
+            (("--neuron", 0, "--engine", "steam"), "'steam'; known are auto, bab, columns, milp"),
             (("--neuron", 0, "--engine", "columns", "--solver", "highs"), "--solver belongs to"),
             (("--neuron", 0, "--solver", "cplexity"), "no solver 'cplexity'"),
             (("--neuron", 0, "--time-limit", 0), "greater than 0"),
