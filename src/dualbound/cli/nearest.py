@@ -199,7 +199,9 @@ def nearest(
         answer = queries.nearest(
             network, start.pixels, criterion, then=then, on_progress=on_progress, **question
         )
-    saved, failed = _save(answer, start, model, witness, save_image)
+    allowed = regions.allowed_words(caps, may_change)
+    beside = " by an allowed change" if allowed else ""
+    saved, failed = _save(answer, start, model, witness, save_image, beside)
     if json:
         found = answer.witness
         inline = numbers(found.x) if found is not None and witness == INLINE else None
@@ -214,7 +216,6 @@ def nearest(
             )
         )
     else:
-        allowed = regions.allowed_words(caps, may_change)
         rows = answer_rows(answer, start, model, allowed)
         rows += [("saved", ", ".join(saved))] if saved else []
         say(headline(answer, restricted=bool(allowed)), listing(rows))
@@ -244,7 +245,12 @@ def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> 
 
 
 def _save(
-    answer: Answer, start: Image, model: str, witness: str | None, picture: Path | None
+    answer: Answer,
+    start: Image,
+    model: str,
+    witness: str | None,
+    picture: Path | None,
+    beside: str,
 ) -> tuple[list[str], list[str]]:
     """What was saved, and why the rest was not: an answer is never lost to a full disk."""
     saved: list[str] = []
@@ -261,7 +267,7 @@ def _save(
         failed.append(str(error))
     try:
         if picture is not None:
-            save_picture(picture, start.pixels, answer, model=model)
+            save_picture(picture, start.pixels, answer, model=model, beside=beside)
             saved.append(str(picture))
     except OutputError as error:
         failed.append(str(error))

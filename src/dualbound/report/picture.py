@@ -41,6 +41,7 @@ def save_picture(
     answer: Answer,
     *,
     model: str = "",
+    beside: str = "",
 ) -> None:
     """Draw original, adversary and change side by side, with labels, distance and proof.
 
@@ -53,6 +54,7 @@ def save_picture(
         original: the input that was asked about.
         answer: of `dualbound.nearest`, with a witness.
         model: its name, for the caption.
+        beside: what else was asked, in words that end the sentence of the proof.
 
     Raises:
         InvalidInput: the answer has no witness.
@@ -62,7 +64,7 @@ def save_picture(
     if answer.witness is None:
         raise InvalidInput("There is no witness to draw.")
     figure = new_figure(WIDTH, HEIGHT)
-    draw(figure, original, answer, model=model)
+    draw(figure, original, answer, model=model, beside=beside)
     save_figure(path, figure, SHARP)
 
 

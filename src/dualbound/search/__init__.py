@@ -6,12 +6,11 @@ from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 from dualbound.search.milp import Milp
-from dualbound.search.named import AS_OPTIONS, ENGINES, engine_named
+from dualbound.search.named import AS_OPTIONS, engine_named
 from dualbound.search.several import Part, parts_of, search_all
 
 __all__ = [
     "AS_OPTIONS",
-    "ENGINES",
     "Bab",
     "Columns",
     "Engine",
