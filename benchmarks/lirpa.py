@@ -73,8 +73,8 @@ from dualbound.bounds.batched import (
 )
 from dualbound.criterion import read_vnnlib
 from dualbound.network import Network
-from dualbound.network.graph import Affine, Input
 from dualbound.network.linear import Convolution, Dense, LinearMap
+from dualbound.network.nodes import Affine, Input
 from dualbound.search.bab.question import Question
 
 BENCHMARKS = ("acasxu", "mnist_fc", "oval21", "sri_resnet_a")

@@ -7,7 +7,7 @@ import numpy as np
 from dualbound import Box
 from dualbound.network import Network, Relu, Sigmoid, Sign
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input, Node
+from dualbound.network.nodes import Affine, Input, Node
 
 KINDS: tuple[tuple[Elementwise, ...], ...] = (
     (Sigmoid(),),

@@ -17,8 +17,9 @@ import numpy as np
 from scipy.optimize import linprog
 
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.graph import Network
 from dualbound.network.linear import Convolution, LinearMap, linear_map
+from dualbound.network.nodes import Affine, Input, Node
 
 
 @dataclass

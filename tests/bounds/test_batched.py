@@ -148,7 +148,7 @@ def test_the_steepness_is_no_less_than_any_gradient(seed: int) -> None:
     row[..., 0] = 1.0
     steep = p.steepness(row, lines)[0, 0].numpy()
     points = region.sample(np.random.default_rng(seed), 200)
-    from dualbound.network.graph import slopes
+    from dualbound.network.gradients import slopes
 
     _, gradients = slopes(network, points, row[0, 0].numpy())
     assert np.all(np.abs(gradients) <= steep + 1e-9)

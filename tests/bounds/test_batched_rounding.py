@@ -15,8 +15,8 @@ from torch import Tensor
 from dualbound import Network
 from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended, lines_of
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Node
 from dualbound.network.linear import Convolution, Dense, LinearMap, Sparse
+from dualbound.network.nodes import Affine, Node
 from dualbound.network.torch_linear import torch_map
 from tiny_graphs import random_graph
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 import dualbound
 from cli.conftest import Cli
-from dualbound.cli import outputs
+from dualbound.cli import saving
 from dualbound.network import Network, replay, write_onnx
 from dualbound.region import Box
 
@@ -187,19 +187,19 @@ class TestPng:
     def test_a_file_that_is_not_what_was_written_is_not_called_saved(
         self, cli: Cli, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        write = outputs.write_whole
+        write = saving.write_whole
 
         def damaged(path: Path, data: bytes) -> None:
             grey = Image.fromarray(np.zeros((4, 5), dtype=np.uint8))
             grey.save(path, format="PNG")
 
         asked = ask(images, "grey", "--levels", 255, "--witness", tmp_path / "a.png", "--json")
-        monkeypatch.setattr(outputs, "write_whole", damaged)
+        monkeypatch.setattr(saving, "write_whole", damaged)
         outcome = cli(*asked)
         assert outcome.code == 2
         assert json.loads(outcome.out)["witness"] is None
         assert "holds other values than the witness" in outcome.err
-        monkeypatch.setattr(outputs, "write_whole", lambda path, data: write(path, data[:-20]))
+        monkeypatch.setattr(saving, "write_whole", lambda path, data: write(path, data[:-20]))
         outcome = cli(*asked)
         assert outcome.code == 2
         assert "cannot be read back" in outcome.err

@@ -7,7 +7,7 @@ import math
 import os
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,13 @@ def same(one: Property, other: Property) -> bool:
     return all(
         np.array_equal(a.region.lower, b.region.lower)
         and np.array_equal(a.region.upper, b.region.upper)
+        and np.array_equal(a.witnesses.lower, b.witnesses.lower)
+        and np.array_equal(a.witnesses.upper, b.witnesses.upper)
         and len(a.criterion.polyhedra) == len(b.criterion.polyhedra)
         and all(
-            np.array_equal(p.a, q.a) and np.array_equal(p.b, q.b)
+            np.array_equal(p.a, q.a)
+            and np.array_equal(p.b, q.b)
+            and np.array_equal(p.strict, q.strict)
             for p, q in zip(a.criterion.polyhedra, b.criterion.polyhedra, strict=True)
         )
         for a, b in zip(one.cases, other.cases, strict=True)
@@ -85,7 +89,7 @@ def asserted(text: str) -> list[Any]:
 
 
 def value(tree: Any, point: dict[str, Fraction]) -> Any:
-    """What an expression is at a point; no inequality is strict."""
+    """What an expression is at a point."""
     if isinstance(tree, str):
         above, _, below = tree.partition("/")
         if tree in point:
@@ -97,10 +101,14 @@ def value(tree: Any, point: dict[str, Fraction]) -> Any:
             return all(operands)
         case "or":
             return any(operands)
-        case "<=" | "<":
+        case "<=":
             return operands[0] <= operands[1]
-        case ">=" | ">":
+        case "<":
+            return operands[0] < operands[1]
+        case ">=":
             return operands[0] >= operands[1]
+        case ">":
+            return operands[0] > operands[1]
         case "=" | "==":
             return operands[0] == operands[1]
         case "+":
@@ -221,13 +229,17 @@ def test_a_point_meets_the_property_where_it_meets_what_is_asserted(text: str, s
 @given(text=texts())
 def test_cases_are_of_different_boxes_none_of_which_is_empty(text: str) -> None:
     cases = parse_vnnlib(text, inputs=2, outputs=2).cases
-    boxes = {(*case.region.lower, *case.region.upper) for case in cases}
+    boxes = {
+        tuple(np.concatenate([bound for box in parts for bound in (box.lower, box.upper)]))
+        for parts in ((case.region, case.witnesses) for case in cases)
+    }
     assert len(boxes) == len(cases)
 
 
 # --- Round trips ---------------------------------------------------------------------------------
 
 anything = st.floats(allow_nan=False, allow_infinity=False)
+moderate = st.floats(-1e300, 1e300)
 usual = st.one_of(anything, st.sampled_from([0.0, 1.0, -1.0, 0.1]))
 
 
@@ -235,30 +247,51 @@ usual = st.one_of(anything, st.sampled_from([0.0, 1.0, -1.0, 0.1]))
 def properties(draw: st.DrawFn) -> tuple[int, int, list[Any]]:
     """The sizes, and for each case its bounds and the rows of its polyhedra."""
     inputs, outputs = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    row = st.tuples(st.lists(usual, min_size=outputs, max_size=outputs).filter(any), usual)
-    box = st.lists(st.tuples(anything, anything).map(sorted), min_size=inputs, max_size=inputs)
+    row = st.tuples(
+        st.lists(usual, min_size=outputs, max_size=outputs).filter(any), usual, st.booleans()
+    )
+    bound = st.tuples(st.tuples(moderate, moderate).map(sorted), st.booleans(), st.booleans())
+    box = st.lists(bound, min_size=inputs, max_size=inputs)
     polyhedra = st.lists(st.lists(row, max_size=3), min_size=1, max_size=3)
     return inputs, outputs, draw(st.lists(st.tuples(box, polyhedra), max_size=3))
 
 
 def made(inputs: int, outputs: int, cases: list[Any]) -> Property:
-    different = {tuple(map(tuple, box)): polyhedra for box, polyhedra in cases}
+    different = {(closed(box), inside(box)): polyhedra for box, polyhedra in cases}
     return Property(
         tuple(
             Case(
-                Box([low for low, _ in box], [high for _, high in box]),
+                Box(*outer),
                 OutputSet(
                     Polyhedron(
-                        np.reshape([a for a, _ in rows], (-1, outputs)), [b for _, b in rows]
+                        np.reshape([a for a, *_ in rows], (-1, outputs)),
+                        [b for _, b, _ in rows],
+                        [strict for *_, strict in rows],
                     )
                     for rows in polyhedra
                 ),
+                Box(*inner) if inner != outer else None,
             )
-            for box, polyhedra in different.items()
+            for (outer, inner), polyhedra in different.items()
         ),
         inputs,
         outputs,
     )
+
+
+Ends = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def closed(box: Sequence[Any]) -> Ends:
+    return tuple(low for (low, _), *_ in box), tuple(high for (_, high), *_ in box)
+
+
+def inside(box: Sequence[Any]) -> Ends:
+    """The numbers of a box, where its bounds are strict; all of it, if none lie in between."""
+    lower = tuple(math.nextafter(a, math.inf) if strict else a for (a, _), strict, _ in box)
+    upper = tuple(math.nextafter(b, -math.inf) if strict else b for (_, b), _, strict in box)
+    some = all(low <= high for low, high in zip(lower, upper, strict=True))
+    return (lower, upper) if some else closed(box)
 
 
 @given(parts=properties())
@@ -339,11 +372,25 @@ def test_arithmetic_is_rounded_once() -> None:
     assert thirds.b[0] == float(Fraction(0.1) + Fraction(0.2) - Fraction(0.3))
 
 
-def test_a_strict_inequality_is_read_as_one_that_is_not() -> None:
-    strict = parsed(BOUNDED_2, "(assert (< Y[0] Y[1]))", "(assert (> Y[0] 2))", declared=NETWORK)
-    closed = parsed(BOUNDED_2, "(assert (<= Y[0] Y[1]))", "(assert (>= Y[0] 2))", declared=NETWORK)
-    assert same(strict, closed)
-    assert strict.violated_by(np.zeros(2), np.array([2.0, 2.0]))
+def test_a_strict_inequality_is_met_off_its_face_alone() -> None:
+    strict = parsed(BOUNDED_2, "(assert (< Y[0] Y[1]))", "(assert (>= Y[0] 2))", declared=NETWORK)
+    x, above = np.zeros(2), math.nextafter(2, 3)
+    assert not strict.violated_by(x, np.array([2.0, 2.0]))
+    assert strict.violated_by(x, np.array([2.0, above]))
+    inside = only_case("(assert (< X_0 0.5))")
+    assert inside.region.upper[0] == 0.5, "what is proved, is proved of the closed box"
+    assert inside.witnesses.upper[0] == math.nextafter(0.5, 0)
+
+
+@pytest.mark.parametrize("bounds", ["(< X_0 0.5) (>= X_0 0.5)", "(> X_0 1)", "(< X_0 -1.0)"])
+def test_an_open_box_may_be_empty_where_the_closed_one_is_not(bounds: str) -> None:
+    assert parsed(BOUNDED, f"(assert (and {bounds}))").cases == ()
+
+
+def test_strict_bounds_with_no_number_in_between() -> None:
+    above = math.nextafter(0.5, 1)
+    with pytest.raises(InvalidProperty, match="no float64 in between"):
+        only_case(f"(assert (> X_0 0.5)) (assert (< X_0 {above!r}))")
 
 
 def test_no_zero_is_negative() -> None:

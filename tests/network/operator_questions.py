@@ -16,7 +16,7 @@ from onnx import helper
 
 from dualbound import Box
 from dualbound.network import Affine, Network, Relu, read_onnx
-from dualbound.network.graph import pulled_back
+from dualbound.network.gradients import pulled_back
 from dualbound.network.linear import Convolution
 from tiny_graphs import Around, TinyGraph, convolution_matrix, highest
 

@@ -16,7 +16,7 @@ from dualbound.network import (
     twin,
     write_onnx,
 )
-from dualbound.network.graph import pulled_back
+from dualbound.network.gradients import pulled_back
 
 FEW = settings(max_examples=30)
 

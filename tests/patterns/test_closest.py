@@ -10,7 +10,7 @@ import pytest
 from dualbound import Highs, Network, Targeted
 from dualbound.errors import SolverFailed
 from dualbound.limits import Clock
-from dualbound.network.graph import pattern_at
+from dualbound.network.patterns import pattern_at
 from dualbound.patterns import NearestProblem, PatternOptimum, closest_on_pattern
 from dualbound.region import L1, Box
 

@@ -10,10 +10,10 @@ from dualbound import Limits, Network
 from dualbound.errors import InvalidInput, SolverFailed, SoundnessError
 from dualbound.network.torch_chain import chain
 from dualbound.prune import importance
-from dualbound.prune.importance import box_around
 from dualbound.prune.score_program import LOSSES, ScoreProgram
 from dualbound.prune.scored import lowered, scored, shifts_to_zero
 from dualbound.prune.units import layers_of
+from dualbound.prune.worst_inputs import box_around
 from dualbound.solvers import Highs
 
 pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")

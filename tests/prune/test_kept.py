@@ -19,7 +19,7 @@ from dualbound.errors import DataError, OutputError
 from dualbound.learn import Recipe
 from dualbound.network import read_torch
 from dualbound.prune import kept, prune
-from dualbound.prune.importance import Importance
+from dualbound.prune.scores import Importance
 from dualbound.queries.models import load
 
 pruning = importlib.import_module("dualbound.prune.pruning")

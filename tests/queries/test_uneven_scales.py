@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dualbound import Box, Columns, Limits, Milp, Network, Status, Targeted, nearest
+from dualbound.network import Affine
 from dualbound.queries import bounds
 from dualbound.tighten import Layerwise
 
@@ -54,6 +55,23 @@ def test_a_factor_between_layers_changes_no_answer(seed: int, factor: float, nam
     network, x = scaled(seed, factor)
     answer = nearest(
         network, x, Targeted(target, margin=0.05), engine=ENGINES[name], limits=Limits(60)
+    )
+    assert answer.bound <= value * (1 + 1e-6)
+    assert answer.status is Status.OPTIMAL
+    assert answer.value == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("factor", [1e-9, 1e-4, 1e9])
+@pytest.mark.parametrize("seed", [5, 23])
+def test_a_factor_of_the_outputs_changes_no_answer(seed: int, factor: float, name: str) -> None:
+    target, value = truth(seed)
+    plain, x = scaled(seed, 1.0)
+    weights = [node.op.weight for node in plain.nodes if isinstance(node.op, Affine)]
+    biases = [node.op.bias for node in plain.nodes if isinstance(node.op, Affine)]
+    network = Network.dense([*weights[:-1], weights[-1] * factor], biases)
+    answer = nearest(
+        network, x, Targeted(target, margin=0.05 * factor), engine=ENGINES[name], limits=Limits(60)
     )
     assert answer.bound <= value * (1 + 1e-6)
     assert answer.status is Status.OPTIMAL

@@ -22,7 +22,7 @@ from dualbound.criterion import Case, OutputSet, Polyhedron, Property
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.limits import Limits
 from dualbound.network import Network, Relu, Sigmoid, Sign, pattern_at
-from dualbound.network.graph import Affine, Input, Node
+from dualbound.network.nodes import Affine, Input, Node
 from dualbound.queries.verify import Outcome, robustness, verify
 from dualbound.search import Columns
 from dualbound.search.bab import Bab

@@ -7,7 +7,7 @@ import pytest
 
 from dualbound import Box, L2Ball, Network
 from dualbound.bounds.batched import Lines
-from dualbound.criterion import Case, OutputSet, Polyhedron, Property
+from dualbound.criterion import Case, OutputSet, Polyhedron, Property, parse_vnnlib
 from dualbound.limits import Limits
 from dualbound.queries.verify import Outcome, verify
 from dualbound.region import Region
@@ -32,6 +32,27 @@ def test_a_bound_that_is_no_number_refutes_nothing() -> None:
     far, met = ([[1.0, 0.0]], [1e20]), ([[1e300, 0.0]], [1.0])
     for sets in ((far, met), (met, far)):
         assert outcome(network, Box([-1.0], [1.0]), *sets) is not Outcome.HOLDS
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("branching", ["phases", "inputs"])
+def test_a_face_is_no_counterexample_where_it_is_left_out(strict: bool, branching: str) -> None:
+    """The output is max(x, 0) of [-1, 1]: it reaches 1 and no more."""
+    network = Network.dense([[[1.0]], [[1.0]]], [[0.0], [0.0]])
+    asked = Property(
+        (Case(Box([-1.0], [1.0]), OutputSet([Polyhedron([[1.0]], [1.0], strict)])),), 1, 1
+    )
+    met = verify(network, asked, engine=Bab(branching=branching), limits=Limits(seconds=10))
+    assert met.outcome is (Outcome.UNKNOWN if strict else Outcome.VIOLATED)
+
+
+def test_a_counterexample_is_off_the_faces_that_a_file_leaves_out() -> None:
+    network = Network.dense([[[1.0]]], [[0.0]])
+    text = """(declare-const X_0 Real) (declare-const Y_0 Real)
+        (assert (> X_0 0.0)) (assert (< X_0 1.0)) (assert (>= Y_0 0.5))"""
+    met = verify(network, parse_vnnlib(text, inputs=1, outputs=1), hints=[np.array([1.0])])
+    assert met.witness is not None
+    assert met.witness.x[0] < 1.0
 
 
 def test_weighted_rows_are_charged_for_their_rounding() -> None:

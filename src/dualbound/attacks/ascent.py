@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from dualbound.criterion import Criterion
 from dualbound.limits import Clock
-from dualbound.network.graph import Network, pulled_back
+from dualbound.network.gradients import pulled_back
+from dualbound.network.graph import Network
 from dualbound.network.torch_twin import twin
 from dualbound.region import L1Ball, L2Ball, Region
 

@@ -23,7 +23,7 @@ from jaxtyping import Float
 
 from dualbound.attacks.ascent import ascend
 from dualbound.limits import Clock
-from dualbound.network.graph import Pattern, pattern_at
+from dualbound.network.patterns import Pattern, pattern_at
 from dualbound.patterns.closest import PatternOptimum, closest_on_pattern
 from dualbound.patterns.problem import NearestProblem
 from dualbound.region import Region

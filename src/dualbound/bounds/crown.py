@@ -15,7 +15,9 @@ from dualbound.bounds.envelopes import envelope
 from dualbound.bounds.interval import one_node
 from dualbound.bounds.layer_bounds import Bounds, magnitude, reach, rounding
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input, Network, add_to
+from dualbound.network.gradients import add_to
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine, Input
 from dualbound.region import Region
 
 _AT_ONCE = 2**23

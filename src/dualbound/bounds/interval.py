@@ -8,8 +8,9 @@ from jaxtyping import Float
 from dualbound.bounds.layer_bounds import Bounds, magnitude, rounding
 from dualbound.errors import InvalidInput
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.graph import Network
 from dualbound.network.linear import LinearMap
+from dualbound.network.nodes import Affine, Input, Node
 from dualbound.region import Region
 
 _AT_ONCE = 2**23

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 
 from dualbound.errors import SoundnessError
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Network
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine
 from dualbound.region import Region
 
 

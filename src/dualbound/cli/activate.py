@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +13,18 @@ from rich.text import Text
 from dualbound import queries
 from dualbound.cli import activations, exit_codes, options
 from dualbound.cli.inputs import read_model, region_asked, region_words
+from dualbound.cli.outputs import INLINE, check_outputs, keep_apart
 from dualbound.cli.progress import status_line, watching
 from dualbound.cli.records import about, numbers
+from dualbound.cli.saving import Saved, save_all, save_array
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing, table
-from dualbound.errors import InvalidInput, OutputError
+from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.queries import Activation, Neuron, Status
 from dualbound.queries.activate import DEFAULT_GAP
 from dualbound.region import norm_named
-from dualbound.report import tile_of
+from dualbound.report import save_sheet, tile_of
 from dualbound.report.words import rounded_down, rounded_up
 from dualbound.search import AS_OPTIONS, engine_named
 
@@ -115,7 +118,11 @@ def activate(
     asked = options.solver_asked(solver, solver_option, engine)
     how = engine_named(engine, spelt=AS_OPTIONS, solver=asked, formulation=formulation)
     limits = Limits(time_limit)
-    activations.check_outputs(witness, save_image, json=json, model=model, image=image)
+    keep_apart(
+        {"--witness": witness, "--save-image": save_image},
+        {"the MODEL": model, "the IMAGE": image},
+    )
+    check_outputs(witness, save_image, json=json)
     network = read_model(model)
     norm = options.norm_of_ball(norm, radius)
     region = region_asked(network, image, norm_named(norm), radius, range_)
@@ -162,18 +169,24 @@ def activate(
         size = 1
     where = region_words(image, norm, radius, range_)
     inputs = [answer.x for answer in found.values() if answer.x is not None]
-    saved, failed = activations.save(
-        None if not inputs else (np.stack(inputs) if all_ else inputs[0]),
-        witness,
-        save_image,
-        [
-            tile_of(str(Neuron(chosen, j, post)) if size == 1 else _short(j), answer)
-            for j, answer in found.items()
-        ],
-        _title(chosen, model, minimise=minimise),
-        _subtitle(chosen, post, minus, minimise, where, found),
-        range_,
-    )
+    saved = Saved()
+    if inputs:
+        saved = save_all(
+            (witness, partial(save_array, x=np.stack(inputs) if all_ else inputs[0])),
+            (
+                save_image,
+                lambda path: save_sheet(
+                    path,
+                    [
+                        tile_of(str(Neuron(chosen, j, post)) if size == 1 else _short(j), answer)
+                        for j, answer in found.items()
+                    ],
+                    title=_title(chosen, model, minimise=minimise),
+                    subtitle=_subtitle(chosen, post, minus, minimise, where, found),
+                    limits=range_,
+                ),
+            ),
+        )
     proved = sum(answer.status is Status.OPTIMAL for answer in found.values())
     expected = size - (all_ and minus is not None)
     if json:
@@ -201,12 +214,8 @@ def activate(
             )
             | {
                 "witness": [numbers(x) for x in inputs]
-                if witness == activations.INLINE and all_
-                else numbers(inputs[0])
-                if witness == activations.INLINE and inputs
-                else witness
-                if witness in saved
-                else None
+                if witness == INLINE and all_
+                else saved.witness(witness, inputs[0] if inputs else None)
             }
         )
     elif neuron is not None:
@@ -214,16 +223,15 @@ def activate(
         if minus is not None:
             what += f" less {Neuron(chosen, minus, post)}"
         rows = activations.rows(found[neuron], f"{what} of {model}, over {where}")
-        rows += [("saved", ", ".join(saved))] if saved else []
+        rows += saved.rows
         say(activations.headline(found[neuron], what), listing(rows))
     else:
         _show_all(
             found, expected, proved, f"{_title(chosen, model, minimise=minimise)}, over {where}"
         )
-        if saved:
-            say(f"Saved {', '.join(saved)}.")
-    if failed:
-        raise OutputError(" ".join(failed))
+        if saved.places:
+            say(f"Saved {', '.join(saved.places)}.")
+    saved.check()
     return exit_codes.ANSWERED if proved == expected else exit_codes.OPEN
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.text import Text
 
-from dualbound.cli.outputs import keep_apart, save_array, writable
 from dualbound.cli.records import finite, numbers
-from dualbound.errors import InvalidInput, OutputError
 from dualbound.queries import Activation, Status
-from dualbound.report import SUFFIXES, Tile, save_sheet
 from dualbound.report.words import counted, rounded_down, rounded_up
-
-INLINE = "inline"
 
 EngineName = Annotated[
     str,
@@ -37,28 +29,6 @@ Gap = Annotated[
         "1.",
     ),
 ]
-
-
-def check_outputs(
-    witness: str | None, picture: Path | None, *, json: bool, model: str, image: str | None
-) -> None:
-    """Refuse before the search what could not be written after it, or would overwrite what is read.
-
-    Raises:
-        InvalidInput: a witness for the JSON object, and no object.
-        OutputError: a file that cannot be written, or is one of the others.
-    """
-    if witness == INLINE and not json:
-        raise InvalidInput(
-            "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
-        )
-    keep_apart(
-        {"--witness": witness, "--save-image": picture}, {"the MODEL": model, "the IMAGE": image}
-    )
-    if witness is not None and witness != INLINE:
-        writable(Path(witness), "A witness", (".npy",))
-    if picture is not None:
-        writable(picture, "A picture", SUFFIXES)
 
 
 def headline(answer: Activation, what: str) -> Text:
@@ -130,32 +100,3 @@ def record(answer: Activation) -> dict[str, object]:
         "unstable": answer.stats.unstable,
         "note": answer.note or None,
     }
-
-
-def save(
-    inputs: np.ndarray | None,
-    witness: str | None,
-    picture: Path | None,
-    tiles: Sequence[Tile],
-    title: str,
-    subtitle: str,
-    limits: tuple[float, float],
-) -> tuple[list[str], list[str]]:
-    """What was saved, and why the rest was not: an answer is never lost to a full disk."""
-    saved: list[str] = []
-    failed: list[str] = []
-    if inputs is None:
-        return saved, failed
-    try:
-        if witness is not None and witness != INLINE:
-            save_array(Path(witness), inputs)
-            saved.append(witness)
-    except OutputError as error:
-        failed.append(str(error))
-    try:
-        if picture is not None:
-            save_sheet(picture, tiles, title=title, subtitle=subtitle, limits=limits)
-            saved.append(str(picture))
-    except OutputError as error:
-        failed.append(str(error))
-    return saved, failed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +15,12 @@ from dualbound.cli.inputs import input_box, read_model
 from dualbound.cli.outputs import keep_apart, writable
 from dualbound.cli.progress import status_line
 from dualbound.cli.records import about
+from dualbound.cli.saving import save_all
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing
 from dualbound.data import load_dataset
-from dualbound.data.dataset import Dataset
-from dualbound.errors import InvalidInput, OutputError
+from dualbound.errors import InvalidInput
 from dualbound.limits import Limits
-from dualbound.queries import Attacked
 from dualbound.report import SUFFIXES
 from dualbound.report.attacked import save_adversaries, save_attack_curve
 
@@ -149,7 +147,12 @@ def attack(
             on_progress=None if show is None else lambda now: show(attacks.progress_text(now)),
             **given,
         )
-    saved, failed = _save(found, asked, model, out, save_image, save_curve, range_)
+    title = f"{found.method.name} on {model}, {asked.name}"
+    saved = save_all(
+        (out, lambda path: attacks.save_archive(path, found, asked.classes)),
+        (save_image, lambda path: save_adversaries(path, found, title=title, limits=range_)),
+        (save_curve, lambda path: save_attack_curve(path, found, title=title)),
+    )
     if json:
         question = {
             "data": data,
@@ -160,14 +163,12 @@ def attack(
             "seed": seed,
             "device": device,
         }
-        place = str(out) if out is not None and str(out) in saved else None
-        say_json(about("attack", model, network) | attacks.record(found, asked=question, out=place))
+        record = attacks.record(found, asked=question, out=saved.place(out))
+        say_json(about("attack", model, network) | record)
     else:
-        rows = attacks.rows(found, model, asked)
-        rows += [("saved", ", ".join(saved))] if saved else []
+        rows = [*attacks.rows(found, model, asked), *saved.rows]
         say(attacks.headline(found), listing(rows), "", attacks.radii_table(found))
-    if failed:
-        raise OutputError(" ".join(failed))
+    saved.check()
     return exit_codes.OPEN if found.note else exit_codes.ANSWERED
 
 
@@ -217,31 +218,3 @@ def _options(texts: list[str] | None, **named: int | None) -> dict[str, float]:
             )
         found[name] = int(number) if value.lstrip("+-").isdigit() else number
     return found
-
-
-def _save(
-    found: Attacked,
-    data: Dataset,
-    model: str,
-    out: Path | None,
-    picture: Path | None,
-    curve: Path | None,
-    limits: tuple[float, float],
-) -> tuple[list[str], list[str]]:
-    """What was saved, and why the rest was not: an answer is never lost to a full disk."""
-    saved: list[str] = []
-    failed: list[str] = []
-    title = f"{found.method.name} on {model}, {data.name}"
-    jobs: list[tuple[Path | None, Callable[[Path], None]]] = [
-        (out, lambda path: attacks.save_archive(path, found, data.classes)),
-        (picture, lambda path: save_adversaries(path, found, title=title, limits=limits)),
-        (curve, lambda path: save_attack_curve(path, found, title=title)),
-    ]
-    for path, save in jobs:
-        try:
-            if path is not None:
-                save(path)
-                saved.append(str(path))
-        except (OutputError, InvalidInput) as error:
-            failed.append(str(error))
-    return saved, failed

@@ -10,7 +10,7 @@ from dualbound.cli import exit_codes
 from dualbound.cli.summaries import table
 from dualbound.data.images import Image
 from dualbound.network import Network
-from dualbound.network.graph import pattern_at
+from dualbound.network.patterns import pattern_at
 from dualbound.queries import Answer, Status
 from dualbound.report.words import bound_words, counted, distance_words, is_changed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,26 +11,17 @@ import typer
 from dualbound import queries
 from dualbound.cli import criteria, exit_codes, options, regions, several
 from dualbound.cli.inputs import input_box, read_image, read_model
-from dualbound.cli.outputs import (
-    INLINE,
-    PNG,
-    check_png,
-    keep_apart,
-    save_array,
-    save_png,
-    writable,
-)
+from dualbound.cli.outputs import PNG, check_outputs, check_png, keep_apart
 from dualbound.cli.progress import watching
-from dualbound.cli.records import about, answer_record, numbers
+from dualbound.cli.records import about, answer_record
+from dualbound.cli.saving import Saved, save_all, save_witness
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import answer_rows, headline, listing
-from dualbound.data.images import Image
-from dualbound.errors import InvalidInput, OutputError
+from dualbound.errors import InvalidInput
 from dualbound.limits import Limits
-from dualbound.queries import Answer
 from dualbound.queries.nearest import DEFAULT_GAP
 from dualbound.region import Grid, norm_named
-from dualbound.report import SUFFIXES, save_picture
+from dualbound.report import save_picture
 from dualbound.search import AS_OPTIONS, Bab, Columns, Engine, Milp, engine_named
 from dualbound.solvers import Solver
 
@@ -163,7 +155,7 @@ def nearest(
             "--freeze": freeze,
         },
     )
-    _check_outputs(witness, save_image, json=json)
+    check_outputs(witness, save_image, json=json, suffixes=(".npy", PNG))
     if levels is not None:
         Grid(levels)
     network = read_model(model)
@@ -201,26 +193,24 @@ def nearest(
         )
     allowed = regions.allowed_words(caps, may_change)
     beside = " by an allowed change" if allowed else ""
-    saved, failed = _save(answer, start, model, witness, save_image, beside)
-    if json:
-        found = answer.witness
-        inline = numbers(found.x) if found is not None and witness == INLINE else None
-        place = witness if witness in saved else None
-        say_json(
-            about("nearest", model, network)
-            | answer_record(
-                answer,
-                image=image,
-                witness=inline or place,
-                region=region,
-            )
+    found = None if answer.witness is None else answer.witness.x
+    saved = Saved()
+    if found is not None:
+        saved = save_all(
+            (witness, partial(save_witness, x=found)),
+            (
+                save_image,
+                lambda to: save_picture(to, start.pixels, answer, model=model, beside=beside),
+            ),
         )
+    if json:
+        place = saved.witness(witness, found)
+        record = answer_record(answer, image=image, witness=place, region=region)
+        say_json(about("nearest", model, network) | record)
     else:
-        rows = answer_rows(answer, start, model, allowed)
-        rows += [("saved", ", ".join(saved))] if saved else []
+        rows = [*answer_rows(answer, start, model, allowed), *saved.rows]
         say(headline(answer, restricted=bool(allowed)), listing(rows))
-    if failed:
-        raise OutputError(" ".join(failed))
+    saved.check()
     return exit_codes.of(answer)
 
 
@@ -231,44 +221,3 @@ def _engine(name: str, threads: int | None, **of_milp: str | Solver | None) -> E
     if threads is not None and name == "auto":
         name = Columns.name
     return engine_named(name, threads=threads, spelt=AS_OPTIONS, **of_milp)
-
-
-def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:
-    if witness == INLINE and not json:
-        raise InvalidInput(
-            "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
-        )
-    if witness is not None and witness != INLINE:
-        writable(Path(witness), "A witness", (".npy", PNG))
-    if picture is not None:
-        writable(picture, "A picture", SUFFIXES)
-
-
-def _save(
-    answer: Answer,
-    start: Image,
-    model: str,
-    witness: str | None,
-    picture: Path | None,
-    beside: str,
-) -> tuple[list[str], list[str]]:
-    """What was saved, and why the rest was not: an answer is never lost to a full disk."""
-    saved: list[str] = []
-    failed: list[str] = []
-    found = answer.witness
-    if found is None:
-        return saved, failed
-    try:
-        if witness is not None and witness != INLINE:
-            save = save_png if Path(witness).suffix.lower() == PNG else save_array
-            save(Path(witness), found.x)
-            saved.append(witness)
-    except OutputError as error:
-        failed.append(str(error))
-    try:
-        if picture is not None:
-            save_picture(picture, start.pixels, answer, model=model, beside=beside)
-            saved.append(str(picture))
-    except OutputError as error:
-        failed.append(str(error))
-    return saved, failed

@@ -1,19 +1,16 @@
-"""Files that an answer is written to: refused before the search if they cannot be written."""
+"""Files that an answer will be written to: refused before the search if they cannot be written."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Pillow
 
-from dualbound.data.images import load_image
-from dualbound.errors import DataError, InvalidInput, OutputError
-from dualbound.files import refused, write_whole
-from dualbound.report import as_image
+from dualbound.errors import InvalidInput, OutputError
+from dualbound.files import refused
+from dualbound.report import SUFFIXES, as_image
 
 BYTE = 255
 """The largest value of a pixel in 8 bits."""
@@ -111,15 +108,35 @@ def _same(path: Path, other: Path) -> bool:
         return False
 
 
-def save_array(path: Path, x: np.ndarray) -> None:
-    """Write an array as ``.npy``.
+def check_outputs(
+    witness: str | None,
+    picture: Path | None,
+    *,
+    json: bool,
+    what: str = "A witness",
+    suffixes: tuple[str, ...] = (".npy",),
+) -> None:
+    """Refuse before the search what could not be written after it.
+
+    Args:
+        witness: the file of an input that is found, or `INLINE`.
+        picture: the file of its picture.
+        json: whether an object is asked for that can hold it.
+        what: the input is, for people.
+        suffixes: of its file.
 
     Raises:
-        OutputError: it cannot be written.
+        InvalidInput: a witness for the JSON object, and no object.
+        OutputError: a file that cannot be written.
     """
-    held = io.BytesIO()
-    np.save(held, x)
-    write_whole(path, held.getvalue())
+    if witness == INLINE and not json:
+        raise InvalidInput(
+            "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
+        )
+    if witness is not None and witness != INLINE:
+        writable(Path(witness), what, suffixes)
+    if picture is not None:
+        writable(picture, "A picture", SUFFIXES)
 
 
 def check_png(
@@ -145,23 +162,3 @@ def check_png(
         raise OutputError(
             f"{path} cannot hold inputs of the shape {shape}, which are no image: name a .npy file."
         )
-
-
-def save_png(path: Path, x: np.ndarray) -> None:
-    """Write an image with inputs ``k / 255`` as 8-bit grey or RGB, and read it back.
-
-    Raises:
-        OutputError: it cannot be written, or what is read back is not exactly ``x``.
-    """
-    pixels = as_image(x)
-    if pixels is None:
-        raise OutputError(f"{path} cannot hold inputs of the shape {x.shape}: they are no image.")
-    held = io.BytesIO()
-    Pillow.fromarray(np.rint(pixels * BYTE).astype(np.uint8)).save(held, format="PNG")
-    write_whole(path, held.getvalue())
-    try:
-        same = np.array_equal(load_image(str(path), x.shape).pixels, x)
-    except (DataError, InvalidInput) as error:
-        raise OutputError(f"{path} was written, but cannot be read back: {error}") from error
-    if not same:
-        raise OutputError(f"{path} was written, but holds other values than the witness.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +11,16 @@ import typer
 from dualbound import queries
 from dualbound.cli import activations, exit_codes, options
 from dualbound.cli.inputs import read_model, region_asked, region_words
+from dualbound.cli.outputs import check_outputs, keep_apart
 from dualbound.cli.progress import watching
-from dualbound.cli.records import about, numbers
+from dualbound.cli.records import about
+from dualbound.cli.saving import Saved, save_all, save_array
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing, table
-from dualbound.errors import OutputError
 from dualbound.limits import Limits
 from dualbound.queries.activate import DEFAULT_GAP
 from dualbound.region import norm_named
-from dualbound.report import tile_of
+from dualbound.report import save_sheet, tile_of
 from dualbound.search import AS_OPTIONS, engine_named
 
 LOSSES = {"l1": "L1 loss", "squared": "squared loss"}
@@ -76,7 +78,11 @@ def perfect(
     asked = options.solver_asked(solver, solver_option, engine)
     how = engine_named(engine, spelt=AS_OPTIONS, solver=asked, formulation=formulation)
     limits = Limits(time_limit)
-    activations.check_outputs(witness, save_image, json=json, model=model, image=image)
+    keep_apart(
+        {"--witness": witness, "--save-image": save_image},
+        {"the MODEL": model, "the IMAGE": image},
+    )
+    check_outputs(witness, save_image, json=json)
     network = read_model(model)
     norm = options.norm_of_ball(norm, radius)
     region = region_asked(network, image, norm_named(norm), radius, range_)
@@ -92,19 +98,22 @@ def perfect(
             on_progress=on_progress,
         )
     where = region_words(image, norm, radius, range_)
-    saved, failed = activations.save(
-        answer.x,
-        witness,
-        save_image,
-        [tile_of(f"perfect {label}", answer)],
-        f"A perfect {label} for {model}",
-        f"{LOSSES[loss]} of the outputs   ·   {where}",
-        range_,
-    )
-    if json:
-        inline = (
-            numbers(answer.x) if answer.x is not None and witness == activations.INLINE else None
+    saved = Saved()
+    if answer.x is not None:
+        saved = save_all(
+            (witness, partial(save_array, x=answer.x)),
+            (
+                save_image,
+                lambda path: save_sheet(
+                    path,
+                    [tile_of(f"perfect {label}", answer)],
+                    title=f"A perfect {label} for {model}",
+                    subtitle=f"{LOSSES[loss]} of the outputs   ·   {where}",
+                    limits=range_,
+                ),
+            ),
         )
+    if json:
         say_json(
             about("perfect", model, network)
             | {
@@ -116,17 +125,16 @@ def perfect(
                 "range": list(range_),
             }
             | activations.record(answer)
-            | {"witness": inline or (witness if witness in saved else None)}
+            | {"witness": saved.witness(witness, answer.x)}
         )
     else:
         rows = activations.rows(answer, f"a perfect {label} for {model}, over {where}")
-        rows += [("saved", ", ".join(saved))] if saved else []
+        rows += saved.rows
         say(activations.headline(answer, f"the {LOSSES[loss]} for label {label}"), listing(rows))
         if answer.outputs is not None:
             drawn = table("label", "output")
             for at, value in enumerate(answer.outputs):
                 drawn.add_row(f"{at}" + ("  ← asked for" if at == label else ""), f"{value:.4f}")
             say("", drawn)
-    if failed:
-        raise OutputError(" ".join(failed))
+    saved.check()
     return exit_codes.OF_STATUS[answer.status]

@@ -15,17 +15,18 @@ from dualbound.cli.inputs import read_model
 from dualbound.cli.outputs import usable
 from dualbound.cli.progress import status_line
 from dualbound.cli.records import about, finite
+from dualbound.cli.saving import Saved, save_all
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.study_progress import duration
 from dualbound.cli.summaries import listing
 from dualbound.cli.train import line
-from dualbound.errors import InvalidInput, OutputError
+from dualbound.errors import InvalidInput
 from dualbound.files import write_whole
 from dualbound.limits import Limits
 
 if TYPE_CHECKING:
     from dualbound.prune import Pruned
-    from dualbound.prune.importance import Moment
+    from dualbound.prune.scores import Moment
     from dualbound.studies.protocols.protocol import Comparison
 
 LIMIT = 120.0
@@ -187,14 +188,13 @@ def prune(
     from dualbound.report.pruned import tables
 
     drawn = tables(found, accuracies, sizes)
-    saved, failed = _save(folder, found, models["after"], record, drawn, f"{model}, pruned")
+    saved = _save(folder, found, models["after"], record, drawn, f"{model}, pruned")
     if json:
         say_json(record)
     else:
-        _say(found, accuracies, saved)
+        _say(found, accuracies, folder, saved)
         say_tables(drawn)
-    if failed:
-        raise OutputError(" ".join(failed))
+    saved.check()
     return exit_codes.ANSWERED if found.finished else exit_codes.OPEN
 
 
@@ -224,7 +224,7 @@ def _threshold(text: str) -> float | str:
 def score_line(now: Moment) -> Text:
     """One line of how the search for scores goes.
 
-    >>> from dualbound.prune.importance import Moment
+    >>> from dualbound.prune.scores import Moment
     >>> print(score_line(Moment("", -0.4, -0.5, 7, 1.0)))
     scores  value -0.4000  proved -0.5000  7 units removable
     """
@@ -280,8 +280,7 @@ def _save(
     record: dict[str, Any],
     tables: list[Comparison],
     title: str,
-) -> tuple[list[str], list[str]]:
-    """What was saved, and why the rest was not."""
+) -> Saved:
     import json
 
     from dualbound.report.pruned import looks_at_images, save_layers, save_pixels
@@ -300,17 +299,10 @@ def _save(
         [f"# {title}\n", *(one.markdown() for one in tables), *(f"![{p}]({p})\n" for p in pictured)]
     )
     jobs.append((REPORT, lambda path: write_whole(path, text.encode())))
-    saved, failed = [], []
-    for name, save in jobs:
-        try:
-            save(folder / name)
-            saved.append(name)
-        except (OutputError, InvalidInput) as error:
-            failed.append(str(error))
-    return [f"{folder}/ ({', '.join(saved)})"] if saved else [], failed
+    return save_all(*((folder / name, write) for name, write in jobs))
 
 
-def _say(found: Pruned, accuracies: dict[str, float], saved: list[str]) -> None:
+def _say(found: Pruned, accuracies: dict[str, float], folder: Path, saved: Saved) -> None:
     before, after = found.units
     style = "bold green" if found.finished else "bold yellow"
     headline = Text.assemble(
@@ -324,5 +316,7 @@ def _say(found: Pruned, accuracies: dict[str, float], saved: list[str]) -> None:
         rows.append(("scores", f"found and bounded in {duration(found.scores.seconds)}"))
         if found.scores.note:
             rows.append(("note", found.scores.note))
-    rows += [("written", one) for one in saved]
+    if saved.places:
+        names = ", ".join(Path(place).name for place in saved.places)
+        rows.append(("written", f"{folder}/ ({names})"))
     say(headline, listing(rows), "")

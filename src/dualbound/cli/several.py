@@ -19,9 +19,10 @@ from dualbound.cli.listings import (
     pattern_record,
     status_of,
 )
-from dualbound.cli.outputs import INLINE, PNG, save_array
+from dualbound.cli.outputs import INLINE, PNG
 from dualbound.cli.progress import watching
 from dualbound.cli.records import about, answer_record, numbers
+from dualbound.cli.saving import Saved, save_all, save_array
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing
 from dualbound.criterion import Criterion
@@ -110,21 +111,29 @@ class Listing:
                 on_progress=on_progress,
                 **question,
             )
-        saved, failed = self._save(answers, witness, picture)
+        found = [answer.witness.x for answer in answers if answer.witness is not None]
+        saved = Saved()
+        if found:
+            saved = save_all(
+                (witness, lambda path: save_array(path, np.stack(found))),
+                (
+                    picture,
+                    lambda path: save_rows(
+                        path, self.start.pixels, answers, model=self.model, distinct=self.distinct
+                    ),
+                ),
+            )
         if json:
-            place = witness if witness in saved else None
-            say_json(self._record(answers, region, witness == INLINE, place))
+            say_json(self._record(answers, region, witness == INLINE, saved.place(witness)))
         else:
-            rows = listing_rows(answers, self.distinct, self.start, self.model)
-            rows += [("saved", ", ".join(saved))] if saved else []
+            rows = [*listing_rows(answers, self.distinct, self.start, self.model), *saved.rows]
             drawn = listing_table(answers, self.distinct, self.network, self.start)
             say(
                 listing_headline(answers, self.count, self.distinct),
                 *([drawn] if answers[0].witness is not None else []),
                 listing(rows),
             )
-        if failed:
-            raise OutputError(" ".join(failed))
+        saved.check()
         return listing_code(answers, self.count)
 
     def _record(
@@ -148,28 +157,3 @@ class Listing:
             "seconds": sum(answer.stats.seconds for answer in answers),
             "answers": records,
         }
-
-    def _save(
-        self, answers: Answers, witness: str | None, picture: Path | None
-    ) -> tuple[list[str], list[str]]:
-        """What was saved, and why the rest was not."""
-        saved: list[str] = []
-        failed: list[str] = []
-        found = [answer.witness.x for answer in answers if answer.witness is not None]
-        if not found:
-            return saved, failed
-        try:
-            if witness is not None and witness != INLINE:
-                save_array(Path(witness), np.stack(found))
-                saved.append(witness)
-        except OutputError as error:
-            failed.append(str(error))
-        try:
-            if picture is not None:
-                save_rows(
-                    picture, self.start.pixels, answers, model=self.model, distinct=self.distinct
-                )
-                saved.append(str(picture))
-        except OutputError as error:
-            failed.append(str(error))
-        return saved, failed

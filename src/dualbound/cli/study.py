@@ -13,8 +13,8 @@ from rich.text import Text
 
 from dualbound.cli import exit_codes, options
 from dualbound.cli.help_texts import examples
-from dualbound.cli.outputs import save_array
 from dualbound.cli.report import report
+from dualbound.cli.saving import save_array
 from dualbound.cli.streams import say, say_json, say_note
 from dualbound.cli.study_progress import following
 from dualbound.cli.summaries import listing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +11,15 @@ import typer
 from dualbound import queries
 from dualbound.cli import exit_codes, options, properties, verifications
 from dualbound.cli.inputs import read_model
-from dualbound.cli.outputs import INLINE, keep_apart, save_array, writable
+from dualbound.cli.outputs import check_outputs, keep_apart
 from dualbound.cli.progress import deciding
-from dualbound.cli.records import about, numbers
+from dualbound.cli.records import about
+from dualbound.cli.saving import Saved, save_all, save_array
 from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing
-from dualbound.errors import InvalidInput, OutputError
 from dualbound.limits import Limits
-from dualbound.queries import Verification
-from dualbound.report import SUFFIXES, save_counterexample
+from dualbound.queries.verify import Counterexample
+from dualbound.report import save_counterexample
 from dualbound.search.bab import Bab
 
 
@@ -134,7 +135,7 @@ def verify(
         {"--witness": witness, "--save-image": save_image},
         {"the MODEL": model, "the IMAGE": image, "--property": property_},
     )
-    _check_outputs(witness, save_image, json=json)
+    check_outputs(witness, save_image, json=json, what="A counterexample")
     network = read_model(model)
     asked = (
         properties.of_file(network, property_)
@@ -150,58 +151,25 @@ def verify(
             limits=limits,
             on_progress=on_progress,
         )
-    saved, failed = _save(found, asked, model, witness, save_image)
+    point, saved = found.witness, Saved()
+    if point is not None:
+        saved = save_all(
+            (witness, partial(save_array, x=point.x)),
+            (save_image, partial(_draw, found=point, asked=asked, model=model)),
+        )
     if json:
-        point = found.witness
-        inline = numbers(point.x) if point is not None and witness == INLINE else None
-        place = witness if witness in saved else None
-        record = verifications.record(found, asked, witness=inline or place)
-        say_json(about("verify", model, network) | record)
+        place = saved.witness(witness, None if point is None else point.x)
+        say_json(
+            about("verify", model, network) | verifications.record(found, asked, witness=place)
+        )
     else:
-        rows = verifications.rows(found, asked, model)
-        rows += [("saved", ", ".join(saved))] if saved else []
+        rows = [*verifications.rows(found, asked, model), *saved.rows]
         say(verifications.headline(found, asked), listing(rows))
-    if failed:
-        raise OutputError(" ".join(failed))
+    saved.check()
     return exit_codes.OF_OUTCOME[found.outcome]
 
 
-def _check_outputs(witness: str | None, picture: Path | None, *, json: bool) -> None:
-    if witness == INLINE and not json:
-        raise InvalidInput(
-            "--witness inline puts the input into the JSON object: add --json, or name a .npy file."
-        )
-    if witness is not None and witness != INLINE:
-        writable(Path(witness), "A counterexample", (".npy",))
-    if picture is not None:
-        writable(picture, "A picture", SUFFIXES)
-
-
-def _save(
-    found: Verification,
-    asked: properties.Asked,
-    model: str,
-    witness: str | None,
-    picture: Path | None,
-) -> tuple[list[str], list[str]]:
-    """What was saved, and why the rest was not: an answer is never lost to a full disk."""
-    saved: list[str] = []
-    failed: list[str] = []
-    point = found.witness
-    if point is None:
-        return saved, failed
-    try:
-        if witness is not None and witness != INLINE:
-            save_array(Path(witness), point.x)
-            saved.append(witness)
-    except OutputError as error:
-        failed.append(str(error))
-    try:
-        if picture is not None:
-            start, head = verifications.picture_start(point, asked)
-            title, line = verifications.picture_words(point, asked, model)
-            save_counterexample(picture, start, point, head=head, title=title, line=line)
-            saved.append(str(picture))
-    except OutputError as error:
-        failed.append(str(error))
-    return saved, failed
+def _draw(path: Path, found: Counterexample, asked: properties.Asked, model: str) -> None:
+    start, head = verifications.picture_start(found, asked)
+    title, line = verifications.picture_words(found, asked, model)
+    save_counterexample(path, start, found, head=head, title=title, line=line)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from dualbound.criterion.criterion import Criterion
 from dualbound.errors import InvalidCriterion
@@ -16,11 +16,15 @@ from dualbound.errors import InvalidCriterion
 @final
 @dataclass(frozen=True, eq=False)
 class Polyhedron(Criterion):
-    """All outputs ``o`` with ``A·o >= b``; on its faces too, for a property is not about labels.
+    """All outputs ``o`` with ``A·o >= b``; on its faces too, unless they are said to be strict.
+
+    A search works with the closed set: what holds of it holds without the faces too. Only a witness
+    must not lie on them.
 
     Args:
         a: ``(k, m)``, one row a half-space; of no rows every output is in the set.
         b: ``(k,)``.
+        strict: ``(k,)``, of which rows ``A·o > b`` is meant; or one for all.
 
     Raises:
         InvalidCriterion: no numbers, not finite, or shapes that do not go together.
@@ -30,12 +34,15 @@ class Polyhedron(Criterion):
     (True, 0.25)
     >>> Polyhedron(np.zeros((0, 2)), []).slack(np.array([0.0, 0.5]))
     array(inf)
+    >>> Polyhedron([[-1.0, 1.0]], [0.5], strict=True).reached(np.array([0.0, 0.5]))
+    False
     """
 
     a: Float[np.ndarray, "k m"]
     b: Float[np.ndarray, " k"]
+    strict: Bool[np.ndarray, " k"]
 
-    def __init__(self, a: object, b: object) -> None:
+    def __init__(self, a: object, b: object, strict: object = False) -> None:
         try:
             rows, least = np.array(a, dtype=float), np.array(b, dtype=float)
         except (TypeError, ValueError) as error:
@@ -53,6 +60,9 @@ class Polyhedron(Criterion):
             )
         object.__setattr__(self, "a", rows)
         object.__setattr__(self, "b", least)
+        object.__setattr__(
+            self, "strict", np.zeros(len(least), dtype=bool) | np.array(strict, dtype=bool)
+        )
 
     def __str__(self) -> str:
         return self.goal
@@ -82,7 +92,9 @@ class Polyhedron(Criterion):
 
     def classified(self, outputs: Float[np.ndarray, " m"]) -> bool:
         """Whether ``A·o >= b``, with no rounding allowed for; of what is not a number, never."""
-        return bool(self.slack(outputs) >= 0) and not bool(np.isnan(outputs).any())
+        inside = outputs @ self.a.T - self.b
+        met = np.where(self.strict, inside > 0, inside >= 0)
+        return bool(met.all()) and not bool(np.isnan(outputs).any())
 
     def check(self, outputs: int) -> None:
         """There must be as many outputs as columns.

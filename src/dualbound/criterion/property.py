@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from dualbound.criterion.polyhedron import OutputSet
 from dualbound.errors import InvalidProperty
-from dualbound.region import Region
+from dualbound.region import Box, Region
 
 
 @final
@@ -21,10 +21,18 @@ class Case:
     Attributes:
         region: of the inputs, with ``(n,)`` bounds: a box, or a ball around a point.
         criterion: the outputs that violate the property.
+        inner: where strict inequalities leave out faces of the region, all float64 numbers that are
+            inside it; None where there are none.
     """
 
     region: Region
     criterion: OutputSet
+    inner: Box | None = None
+
+    @property
+    def witnesses(self) -> Region:
+        """Where a counterexample must lie; what is proved, is proved of the whole region."""
+        return self.inner or self.region
 
 
 @final
@@ -75,6 +83,6 @@ class Property:
         """
         with np.errstate(over="ignore"):  # far outside, by more than any float64
             return any(
-                case.region.violation(x[None])[0] == 0 and case.criterion.classified(outputs)
+                case.witnesses.violation(x[None])[0] == 0 and case.criterion.classified(outputs)
                 for case in self.cases
             )

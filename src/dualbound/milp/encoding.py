@@ -18,7 +18,8 @@ from dualbound.milp.pieces import in_pieces
 from dualbound.milp.program import ProgramBuilder
 from dualbound.milp.relu import Formulation, ReluColumns
 from dualbound.network.elementwise import Elementwise, Relu
-from dualbound.network.graph import Affine, Input, Network
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine, Input
 from dualbound.region import LinearForm
 
 FORMULATIONS: dict[str, Formulation] = {

@@ -22,7 +22,8 @@ from dualbound.milp.encoding import Encoding, encode
 from dualbound.milp.expression import Expression
 from dualbound.milp.relu import Formulation
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine, Input, Node
 from dualbound.region import LinearForm
 
 MODERATE = (2.0**-4, 2.0**13)
@@ -98,13 +99,25 @@ def units_of(network: Network, bounds: Bounds) -> Units:
                 units[node.name] = units[node.reads[0]]
             case Affine() if node.name in bounds.lower and node.name not in fixed:
                 size = np.maximum(np.abs(bounds.lower[node.name]), np.abs(bounds.upper[node.name]))
-                usual = (size == 0) | ~np.isfinite(size)
-                usual |= (size >= MODERATE[0]) & (size <= MODERATE[1])
-                power = np.ceil(np.log2(np.where(usual, 1.0, size)))
-                units[node.name] = 2.0 ** np.clip(power, -FURTHEST, FURTHEST)
+                units[node.name] = _units(size)
             case _:
                 units[node.name] = np.ones(node.size)
     return units
+
+
+def unit_of(size: float) -> float:
+    """A power of 2 for numbers of this size: 1 where that is moderate.
+
+    >>> unit_of(3.0), unit_of(0.03), unit_of(0.0)
+    (1.0, 0.03125, 1.0)
+    """
+    return float(_units(np.array([size]))[0])
+
+
+def _units(size: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    usual = (size == 0) | ~np.isfinite(size) | ((size >= MODERATE[0]) & (size <= MODERATE[1]))
+    power = np.ceil(np.log2(np.where(usual, 1.0, size)))
+    return 2.0 ** np.clip(power, -FURTHEST, FURTHEST)
 
 
 def in_units(network: Network, units: Units) -> Network:

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.errors import InvalidInput
-from dualbound.network.graph import Network, pulled_back
+from dualbound.network.gradients import pulled_back
+from dualbound.network.graph import Network
 from dualbound.network.onnx_file import open_onnx
 from dualbound.network.replay import replay
 

@@ -16,87 +16,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.network.elementwise import Elementwise, Relu
-from dualbound.network.linear import LinearMap, composed, linear_map
-
-
-@dataclass(frozen=True)
-class Input:
-    """The network's input; reads nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """``sum of W_k v_k + b`` over the values read, ``W[j, i]`` from column i of one to row j here.
-
-    Args:
-        maps: one for each value read, in their order; a matrix or a map stands for a single one.
-        bias: ``(m,)``.
-    """
-
-    maps: tuple[LinearMap, ...]
-    bias: Float[np.ndarray, " m"]
-
-    def __init__(
-        self,
-        maps: Float[np.ndarray, "m n"] | LinearMap | tuple[LinearMap, ...],
-        bias: Float[np.ndarray, " m"],
-    ) -> None:
-        if isinstance(maps, np.ndarray):
-            maps = linear_map(maps)
-        object.__setattr__(self, "maps", (maps,) if isinstance(maps, LinearMap) else maps)
-        object.__setattr__(self, "bias", bias)
-
-    @cached_property
-    def weight(self) -> Float[np.ndarray, "m n"]:
-        """The dense matrix of a map of a single value.
-
-        Raises:
-            ValueError: it reads several, or the matrix is too large.
-        """
-        [only] = self.maps
-        return only.toarray()
-
-    @cached_property
-    def magnitudes(self) -> tuple[LinearMap, ...]:
-        """The maps with the magnitudes of their entries."""
-        return tuple(one.magnitude() for one in self.maps)
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers it is made of."""
-        return sum(one.parameters for one in self.maps) + self.bias.size
-
-    @property
-    def terms(self) -> int:
-        """How many products a value is the sum of, at most."""
-        return sum(one.shape[1] for one in self.maps)
-
-
-Op = Input | Affine | Elementwise
-"""What a node does; what an elementwise one reads is its pre-activation."""
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """A named value of the graph: an operation applied to the nodes it reads.
-
-    Attributes:
-        name: unique in its network.
-        op: what is done.
-        reads: names of the nodes whose values it is done to.
-        size: length of the value.
-    """
-
-    name: str
-    op: Op
-    reads: tuple[str, ...]
-    size: int
+from dualbound.network.folding import folded
+from dualbound.network.nodes import Affine, Input, Node, check_sizes
 
 
 @dataclass(frozen=True)
@@ -158,7 +84,7 @@ class Network:
             for name in node.reads:
                 if name not in seen:
                     raise InvalidModel(f"Node {node.name!r} reads {name!r}, not one before it.")
-            _check_sizes(node, [seen[name] for name in node.reads])
+            check_sizes(node, [seen[name] for name in node.reads])
             seen[node.name] = node.size
         if not self.nodes or not isinstance(self.nodes[0].op, Input):
             raise InvalidModel("The first node of a network must be its input.")
@@ -168,7 +94,7 @@ class Network:
             )
         if self.output not in seen:
             raise InvalidModel(f"The output {self.output!r} is not a node of the network.")
-        object.__setattr__(self, "nodes", _folded(self.nodes, self.output))
+        object.__setattr__(self, "nodes", folded(self.nodes, self.output))
 
     @classmethod
     def dense(
@@ -322,145 +248,6 @@ class Network:
         return replace(self, output=name, source=None)
 
 
-def _folded(nodes: tuple[Node, ...], output: str) -> tuple[Node, ...]:
-    """Affine nodes folded into those that read them, without what nobody reads.
-
-    Folding multiplies weights in float64. It never changes the function, only its rounding.
-    """
-    folded: dict[str, Node] = {}
-    for node in nodes:
-        folded[node.name] = _fold(node, folded) if isinstance(node.op, Affine) else node
-    return _ancestors(tuple(folded.values()), output)
-
-
-def _fold(node: Node, before: dict[str, Node]) -> Node:
-    """An affine node that reads through the affine nodes before it."""
-    assert isinstance(node.op, Affine)  # noqa: S101  # the caller has matched it
-    parts: list[tuple[str, LinearMap]] = []
-    bias = node.op.bias
-    with np.errstate(over="ignore", invalid="ignore"):
-        for name, outer in zip(node.reads, node.op.maps, strict=True):
-            inner = before[name].op
-            products: list[LinearMap | None] = [None]
-            if isinstance(inner, Affine):
-                products = [composed(outer, one) for one in inner.maps]
-            if isinstance(inner, Affine) and all(product is not None for product in products):
-                parts += zip(before[name].reads, products, strict=True)  # type: ignore[arg-type]
-                bias = outer.apply(inner.bias[None])[0] + bias
-            else:
-                parts.append((name, outer))
-        if [name for name, _ in parts] == list(node.reads):
-            return node
-        merged: dict[str, LinearMap] = {}
-        for name, one in parts:
-            merged[name] = (
-                linear_map(sp.csr_array(merged[name].tocsr() + one.tocsr()))
-                if name in merged
-                else one
-            )
-    node = replace(node, op=Affine(tuple(merged.values()), bias), reads=tuple(merged))
-    _check_sizes(node, [before[name].size for name in node.reads])
-    return node
-
-
-def _ancestors(nodes: tuple[Node, ...], name: str) -> tuple[Node, ...]:
-    """The node ``name``, all that it depends on, and the input, in their old order."""
-    wanted = {name}
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted.update(node.reads)
-    return tuple(node for node in nodes if node.name in wanted or isinstance(node.op, Input))
-
-
-def _check_sizes(node: Node, read: list[int]) -> None:
-    match node.op:
-        case Input():
-            fits = not read
-        case Affine(maps, bias):
-            if not (all(one.is_finite() for one in maps) and np.all(np.isfinite(bias))):
-                raise InvalidModel(f"Node {node.name!r} has weights that are not finite.")
-            shapes = [one.shape for one in maps]
-            fits = shapes == [(node.size, size) for size in read] and bias.shape == (node.size,)
-            fits = fits and bool(read)
-        case Elementwise():
-            fits = read == [node.size]
-    if not fits:
-        raise InvalidModel(f"Node {node.name!r} of size {node.size} cannot read sizes {read}.")
-
-
-def slopes(
-    network: Network, x: Float[np.ndarray, "batch n"], direction: Float[np.ndarray, " m"]
-) -> tuple[Float[np.ndarray, " batch"], Float[np.ndarray, "batch n"]]:
-    """``direction·output`` at every row of ``x``, and its gradient on the row's own pattern.
-
-    >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
-    >>> slopes(net, np.array([[3.0, 1.0], [1.0, 1.0]]), np.array([0.0, 1.0]))
-    (array([-4.,  0.]), array([[-2.,  2.],
-           [-2.,  2.]]))
-    """
-    values = network.values(x)
-    along = np.broadcast_to(direction, (len(x), direction.size))
-    return values[network.output] @ direction, pulled_back(network, values, along)
-
-
-def pulled_back(
-    network: Network, values: dict[str, Float[np.ndarray, "batch _"]], slope: np.ndarray
-) -> Float[np.ndarray, "batch n"]:
-    """The gradient with respect to the input, of what has this gradient in the outputs.
-
-    Args:
-        network: any.
-        values: of every node at a batch of inputs, as `Network.values` gives them.
-        slope: ``(batch, m)``.
-    """
-    carried = {network.output: slope}
-    for node in reversed(network.nodes[1:]):
-        here = carried.pop(node.name, None)
-        if here is None:
-            continue
-        match node.op:
-            case Affine(maps, _):
-                passed = [one.pull_back(here) for one in maps]
-            case Elementwise():
-                passed = [here * node.op.slope(values[node.reads[0]])]
-        add_to(carried, node.reads, passed)
-    none = np.zeros(values[network.input].shape)  # of an output that no input reaches
-    return carried.get(network.input, none)
-
-
-def add_to(
-    carried: dict[str, Float[np.ndarray, "k _"]],
-    names: Iterable[str],
-    passed: Iterable[Float[np.ndarray, "k _"]],
-) -> None:
-    """Add what is passed back to each of these nodes to what is carried there already."""
-    for name, here in zip(names, passed, strict=True):
-        carried[name] = carried[name] + here if name in carried else here
-
-
-def require_piecewise_linear(network: Network) -> None:
-    """Refuse a network with activations other than rectifiers, for what needs their phases.
-
-    Raises:
-        InvalidModel: there is one.
-    """
-    for name, op in network.activations.items():
-        if not isinstance(op, Relu):
-            raise _not_linear(name, op)
-
-
-def _not_linear(name: str, op: Elementwise) -> InvalidModel:
-    return InvalidModel(
-        f"Node {name!r} is a {op.operator}; this question, or this engine, is for networks of "
-        "affine maps and rectifiers only. `verify`, `bounds`, `nearest` in l1, l2 and linf know "
-        "others too."
-    )
-
-
-Pattern = dict[str, Bool[np.ndarray, " k"]]
-"""For every rectifier node, which of its neurons are active."""
-
-
 def check_finite(outputs: Float[np.ndarray, "*batch m"], where: str) -> None:
     """Refuse outputs that are no numbers: no label follows from them.
 
@@ -473,49 +260,3 @@ def check_finite(outputs: Float[np.ndarray, "*batch m"], where: str) -> None:
             f"Output {bad[-1]} of the network is {outputs[tuple(bad)]} {where}: the input, or a "
             "weight, is too large to be computed with. Scale them down."
         )
-
-
-def pattern_at(network: Network, x: Float[np.ndarray, " n"]) -> Pattern:
-    """The activation pattern at one input; a pre-activation of exactly 0 counts as inactive.
-
-    Raises:
-        InvalidModel: an activation is no rectifier.
-    """
-    require_piecewise_linear(network)
-    values = network.values(x[None])
-    return {relu.name: values[relu.reads[0]][0] > 0 for relu in network.relus}
-
-
-def maps_on_pattern(
-    network: Network, pattern: Pattern
-) -> dict[str, tuple[Float[np.ndarray, "_ n"], Float[np.ndarray, " _"]]]:
-    """Every node as an affine map of the input, on the region where ``pattern`` holds.
-
-    Raises:
-        InvalidModel: an activation is no rectifier.
-
-    >>> net = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
-    >>> weight, bias = maps_on_pattern(net, {"relu1": np.array([True])})["affine2"]
-    >>> weight @ [3.0, 1.0] + bias
-    array([ 5., -4.])
-    """
-    maps: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for node in network.nodes:
-        match node.op:
-            case Input():
-                maps[node.name] = (np.eye(node.size), np.zeros(node.size))
-            case Affine(parts, bias):
-                weights, total = [], bias
-                for one, name in zip(parts, node.reads, strict=True):
-                    before, constant = maps[name]
-                    first = name == network.input
-                    weights.append(one.toarray() if first else one.apply(before.T).T)
-                    total = one.apply(constant[None])[0] + total
-                maps[node.name] = (sum(weights[1:], start=weights[0]), total)
-            case Relu():
-                before, constant = maps[node.reads[0]]
-                active = pattern[node.name]
-                maps[node.name] = (before * active[:, None], constant * active)
-            case Elementwise():
-                raise _not_linear(node.name, node.op)
-    return maps

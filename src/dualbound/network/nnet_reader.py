@@ -18,7 +18,8 @@ from jaxtyping import Float
 
 from dualbound.errors import InvalidModel
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Input, Network, Node, Source
+from dualbound.network.graph import Network, Source
+from dualbound.network.nodes import Affine, Input, Node
 from dualbound.network.onnx_writer import write_onnx
 
 _AGAIN = "Fetch the file again."

@@ -13,8 +13,9 @@ from onnx import numpy_helper
 from dualbound.errors import InvalidModel, ModelError, UnsupportedOperator
 from dualbound.network import onnx_moves, onnx_pieces, onnx_windows  # noqa: F401  # they register
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input, Network, Node, Source
+from dualbound.network.graph import Network, Source
 from dualbound.network.linear import Sparse, linear_map
+from dualbound.network.nodes import Affine, Input, Node
 from dualbound.network.onnx_constants import evaluate_constant, is_deterministic
 from dualbound.network.onnx_file import OnnxFile, first_line, open_onnx
 from dualbound.network.onnx_operators import OPERATORS, Call, Graph, is_over_all_classes

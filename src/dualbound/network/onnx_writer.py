@@ -19,8 +19,9 @@ from onnx import helper, numpy_helper
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.files import write_whole
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.graph import Network
 from dualbound.network.linear import Convolution, LinearMap, Sparse
+from dualbound.network.nodes import Affine, Input, Node
 
 _FEW = 8  # a matrix with more columns than so many times its longest row is written by entries
 _MOST_BYTES = 2**31 - 2**20

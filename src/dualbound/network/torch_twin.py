@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input, Network
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine, Input
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.network.graph import Network, Pattern, maps_on_pattern, pattern_at
+from dualbound.network.graph import Network
+from dualbound.network.patterns import Pattern, maps_on_pattern, pattern_at
 from dualbound.region import Box
 
 ZERO = 1e-12

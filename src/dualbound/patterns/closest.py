@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float
 from dualbound.errors import SolverFailed
 from dualbound.limits import Clock
 from dualbound.milp import ProgramBuilder
-from dualbound.network.graph import Pattern
+from dualbound.network.patterns import Pattern
 from dualbound.patterns.problem import NearestProblem
 from dualbound.patterns.programs import add_rows, form_of, levels_of, program_of, solved
 from dualbound.patterns.projection import nearest_in_l2

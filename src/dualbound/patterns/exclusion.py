@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.milp import Program
-from dualbound.network.graph import Pattern
+from dualbound.network.patterns import Pattern
 from dualbound.patterns.problem import NearestProblem
 from dualbound.patterns.programs import form_of, program_of, solved
 from dualbound.patterns.projection import nearest_in_l2

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from dualbound.criterion import Criterion
 from dualbound.network import Network, replay
-from dualbound.network.graph import Pattern
+from dualbound.network.patterns import Pattern
 from dualbound.patterns.cells import cell_at, key_of, named
 from dualbound.region import L0, L1, L2, Box, Grid, Norm
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from dualbound.network.graph import Pattern, maps_on_pattern
+from dualbound.network.patterns import Pattern, maps_on_pattern
 from dualbound.patterns.cells import ZERO
 from dualbound.patterns.problem import NearestProblem
 

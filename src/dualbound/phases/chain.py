@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Network
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine
 from dualbound.region import Region
 
 MOST_WEIGHTS = 2**22

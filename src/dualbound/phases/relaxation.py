@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from dualbound.phases import pricing, program, propagation, solving
+from dualbound.limits import Clock
+from dualbound.phases import diving, pricing, program, propagation, solving
 from dualbound.phases.chain import Chain
 from dualbound.phases.moves import Room
 
@@ -57,6 +58,21 @@ class Multipliers:
     def copy(self) -> Multipliers:
         """For a node that will find its own."""
         return Multipliers(self.goals.copy(), self.neurons.copy(), self.moves.copy())
+
+
+@dataclass(frozen=True, eq=False)
+class Dived:
+    """How a dive has ended.
+
+    Attributes:
+        closed: whether nothing is left of the node that it began at.
+        move: of a point where every goal is as large as is of interest; None if none was found.
+        size: how many small nodes the whole subtree seems to have.
+    """
+
+    closed: bool
+    move: Float[np.ndarray, " n"] | None
+    size: float
 
 
 Support = Callable[[Float[np.ndarray, " n"], Room], float]
@@ -218,6 +234,43 @@ class Relaxation:
             self._chain, self._room, low, high, self._least, self._program,
             found.goals, found.neurons, found.moves, self._work,
         )  # fmt: skip
+
+    def dive(
+        self,
+        low: Float[np.ndarray, " h"],
+        high: Float[np.ndarray, " h"],
+        start: Relaxed | None,
+        least: float,
+        won: Float[np.ndarray, "h 2"],
+        samples: Float[np.ndarray, "h 2"],
+        clock: Clock,
+    ) -> Dived:
+        """Try to close a node by small ones; see `phases.diving`.
+
+        Args:
+            low: lower bounds of the node, with its phases in them.
+            high: upper bounds likewise.
+            start: its relaxation.
+            least: goals below are of no interest.
+            won: what splits have won so far, is added to.
+            samples: how many they were, likewise.
+            clock: when to stop.
+        """
+        p = self._program
+        self._face(low, high, start)
+        state = diving.dive_from(low, high, won, samples)
+        move, values = np.zeros(len(p.direction)), np.zeros(len(low))
+        ended = diving.GOING
+        while ended == diving.GOING and not clock.expired:
+            ended = diving.dive(
+                self._chain, self._room, least, p, state, diving.AT_ONCE, move, values, self._work
+            )
+            nodes, size = int(state.counts[1]), state.estimate()
+            if size > diving.HOPELESS * diving.BUDGET or nodes > diving.AT_MOST * diving.BUDGET:
+                break
+        program.mark(p)
+        found = ended == diving.FOUND
+        return Dived(ended == diving.CLOSED, move if found else None, state.estimate())
 
     def ahead(
         self,

@@ -38,7 +38,7 @@ def _prove(chain, room, low, high, p, least, objective, side, work):
 
 
 @compiled
-def _refuted(chain, room, low, high, p, least, work):
+def refuted(chain, room, low, high, p, least, work):
     """What the row that showed emptiness proves, and what a unit of the budget is worth to it."""
     d = p.d
     r = d.shape[3]
@@ -53,11 +53,24 @@ def _refuted(chain, room, low, high, p, least, work):
 
 
 @compiled
+def read_move(room, p, move):
+    """The move that the dictionary is at."""
+    n = len(move)
+    move[:] = p.fixed  # of a ball, all zero
+    made = simplex.values_from(p.d, program.first_move(p))
+    for at in p.moves[: p.counts[0]]:
+        if room.round:
+            move += made[at] * p.points[at]
+        elif at >= n:
+            move[at - n] -= made[at] * room.fall[at - n]
+        else:
+            move[at] += made[at] * room.rise[at]
+
+
+@compiled
 def solve(chain, room, low, high, least, precision, p, goals, multipliers, leaning, move, work):
     """Maximise the smallest goal; what is proved, and whether ``move`` is an optimum."""
     d, m = p.d, 0
-    n = len(p.direction)
-    first = program.first_move(p)
     best, moved = np.inf, False
     program.write(chain, room, low, high, p)
     for _ in range(200):
@@ -65,7 +78,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
         ended = simplex.maximise(d, least - CUTOFF, PIVOTS, -1.0)
         p.counts[1] += 1
         if ended == simplex.EMPTY:
-            value, worth = _refuted(chain, room, low, high, p, 0.0, work)
+            value, worth = refuted(chain, room, low, high, p, 0.0, work)
             if value < 0.0 and np.max(p.goals) == 0.0:
                 goals[:] = 0.0
                 multipliers[:] = p.multipliers
@@ -92,15 +105,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
         value = simplex.objective(d)
         if ended == simplex.OPTIMAL:
             moved = True
-            move[:] = p.fixed  # of a ball, all zero
-            made = simplex.values_from(d, first)
-            for at in p.moves[: p.counts[0]]:
-                if room.round:
-                    move += made[at] * p.points[at]
-                elif at >= n:
-                    move[at - n] -= made[at] * room.fall[at - n]
-                else:
-                    move[at] += made[at] * room.rise[at]
+            read_move(room, p, move)
             if most - value <= precision * (most - least):
                 return best, moved
         if not pricing.price(chain, room, high, p, worth / total) or p.counts[2] == 1:
@@ -127,7 +132,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, moves, seen, wo
         ended = simplex.maximise(d, 0.0, PIVOTS, SLOW * width)
         p.counts[1] += 1
         if ended == simplex.EMPTY:
-            value, worth = _refuted(chain, room, low, high, p, least, work)
+            value, worth = refuted(chain, room, low, high, p, least, work)
             if value < 0.0:
                 return False
             if not pricing.price(chain, room, high, p, worth):

@@ -3,7 +3,8 @@
 A node's bounds are propagated afresh, with the multipliers of its ancestors' bounds evaluated anew;
 its relaxation is solved from the last basis; its proof is a Lagrangian bound in our own numbers.
 Where a node is far from closed, the bounds of its open neurons are first tightened by linear
-programs: that costs some dozens of them and saves a subtree.
+programs: that costs some dozens of them and saves a subtree. Before a node is split, a dive tries
+to close it by many small ones, which costs far less if the subtree is small (`phases.diving`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dualbound.limits import Clock
-from dualbound.phases import cheapest, propagation
+from dualbound.phases import cheapest, diving, propagation
 from dualbound.phases.chain import Chain
 from dualbound.phases.compiled import compiling
 from dualbound.phases.moves import Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed, Support, meant
 
-TRIED = 6
+TRIED = 2
 """How many splits are carried out, of those that look best, before one is chosen."""
 
 LOOK_AHEAD = 24
@@ -34,6 +35,13 @@ LOOK_AHEAD = 24
 FAR = 1.0
 """A node whose bound must fall by more than this many times what its parent's split has won is
 tightened first."""
+
+
+TOO_LARGE = 8
+"""No dive is tried at a node whose subtree seems to need this many times `diving.BUDGET`."""
+
+LARGEST = 16
+"""Subtrees are not estimated to be larger than this many times `diving.BUDGET`."""
 
 
 @dataclass(order=True)
@@ -50,6 +58,7 @@ class _Node:
         start: that of a node nearby, to start from.
         won: by how much the bound fell at the parent's split, the geometric mean of both sides.
         room: number of the room that its bounds were propagated in.
+        size: how many small nodes of a dive it seems to need; 0 where nothing is known of that.
     """
 
     order: float
@@ -62,6 +71,7 @@ class _Node:
     start: Relaxed | None = field(compare=False, default=None)
     won: float = field(compare=False, default=0.0)
     room: int = field(compare=False, default=0)
+    size: float = field(compare=False, default=0.0)
 
 
 class PhaseTree:
@@ -80,10 +90,11 @@ class PhaseTree:
         on_node: called now and then, by the thread that called `run`.
         support: of the moves of a room that count, where those are not all.
         low, high: bounds of all neurons that are known to hold in the room.
+        dives: whether nodes may be closed by dives.
         threads: how many look at nodes; with one, a search is the same each time.
 
     Attributes:
-        nodes: how many have been looked at.
+        nodes: how many have been looked at; the small ones of dives are not counted.
         programs: linear programs solved.
         unstable: neurons whose sign was open at the root.
 
@@ -103,12 +114,15 @@ class PhaseTree:
         support: Support | None = None,
         low: Float[np.ndarray, " h"] | None = None,
         high: Float[np.ndarray, " h"] | None = None,
+        dives: bool = True,
         threads: int = 1,
     ) -> None:
         self.chain, self.room, self.clock, self.least = chain, room, clock, least
         self.nodes = self.programs = 0
         self._on_point, self._on_leaf, self._on_node = on_point, on_leaf, on_node
         self._threads, self._support = threads, support
+        # A dive closes nodes only by what is proved over the whole room.
+        self._dives = dives and support is None and on_leaf is None
         self._layer_of = np.repeat(np.arange(len(chain.sizes) - 1), chain.sizes[:-1])
         self._rooms = 0
         self._last = np.inf
@@ -121,6 +135,7 @@ class PhaseTree:
         self._error: BaseException | None = None
         self._work = propagation.workspace(chain)
         h = chain.hidden
+        self._won, self._samples = np.zeros((h, 2)), np.zeros((h, 2))
         low = np.full(h, -np.inf) if low is None else low.copy()
         high = np.full(h, np.inf) if high is None else high.copy()
         root = _Node(-np.inf, next(self._number), np.inf, low, high, Multipliers.none(chain))
@@ -301,7 +316,34 @@ class PhaseTree:
                 with self._telling:
                     self._on_point(node.relaxed.move)
             node.start = node.relaxed = replace(node.relaxed, move=None)
+        may_dive = self._dives and node.size < TOO_LARGE * diving.BUDGET
+        if may_dive and self._closed_by_dive(node, relaxation, work):
+            return []
         return self._split(node, relaxation, work)
+
+    def _closed_by_dive(
+        self, node: _Node, relaxation: Relaxation, work: tuple[np.ndarray, ...]
+    ) -> bool:
+        """Dive from a node, anew after every better point; whether nothing is left of it."""
+        while True:
+            rooms = self._rooms
+            dived = relaxation.dive(
+                node.low, node.high, node.start, self.least, self._won, self._samples, self.clock
+            )
+            node.size = min(dived.size, LARGEST * diving.BUDGET)
+            if dived.closed or dived.move is None:
+                return dived.closed
+            if self._on_point is not None:
+                with self._telling:
+                    self._on_point(dived.move)
+            if self._rooms == rooms:
+                return False
+            relaxation.narrow(self.room, self.least)
+            if not self._propagated(node, work):
+                return True
+            node.relaxed = None
+            if not self._solve(node, relaxation):
+                return True
 
     def _solve(self, node: _Node, relaxation: Relaxation) -> bool:
         """Solve a node's relaxation, once; whether the node stays open."""
@@ -346,7 +388,7 @@ class PhaseTree:
         if best is None:
             return None
         for child in best[1]:
-            child.won = float(np.sqrt(best[0]))
+            child.won, child.size = float(np.sqrt(best[0])), node.size / 2
         if best[1]:
             max(best[1], key=lambda child: child.most).order = -np.inf  # plunge: points lie deep
         return best[1]

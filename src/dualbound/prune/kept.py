@@ -15,7 +15,7 @@ import numpy as np
 from dualbound.errors import DataError, OutputError
 from dualbound.files import refused, write_whole
 from dualbound.network import Network, write_onnx
-from dualbound.prune.importance import Importance
+from dualbound.prune.scores import Importance
 from dualbound.prune.units import Layer
 
 FILE = "scores.json"

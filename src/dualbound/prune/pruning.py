@@ -20,13 +20,7 @@ from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.network.torch_chain import Chain, chain
 from dualbound.prune import kept
-from dualbound.prune.importance import (
-    THRESHOLD,
-    Importance,
-    Moment,
-    check_threshold,
-    importance,
-)
+from dualbound.prune.importance import importance
 from dualbound.prune.ranking import (
     RANKINGS,
     gradient_order,
@@ -36,6 +30,7 @@ from dualbound.prune.ranking import (
     without_first,
 )
 from dualbound.prune.removal import parameters, removed
+from dualbound.prune.scores import THRESHOLD, Importance, Moment, check_threshold
 from dualbound.prune.units import Keep, Layer, layers_of, masked
 
 FINE_TUNING = Recipe(epochs=5, rate=0.01, warmup=0.5)

@@ -14,7 +14,7 @@ from dualbound.network.torch_chain import Chain
 from dualbound.prune.units import Keep, Layer, Weighted, every, layers_of
 
 if TYPE_CHECKING:
-    from dualbound.prune.importance import Importance
+    from dualbound.prune.scores import Importance
 
 RANKINGS = ("importance", "random", "magnitude", "gradient")
 """What units can be ranked by."""

@@ -18,8 +18,10 @@ from dualbound.queries.neurons import Neurons, objective_of
 from dualbound.region import Box, L0Ball, Region
 from dualbound.search import Bab, Columns, Engine, Milp, Progress
 from dualbound.search.by_decisions import by_decisions
+from dualbound.search.by_program import by_program
+from dualbound.search.by_tree import by_tree, tree_refuses
 from dualbound.search.objective import Objective
-from dualbound.search.optimum import Optimum, by_program, by_tree, open_gap, tree_refuses
+from dualbound.search.optimum import Optimum, open_gap
 
 DEFAULT_GAP = 1e-4
 
@@ -180,7 +182,7 @@ def optimise(
         on_progress: told of every change.
         clock: of a larger question that this one is part of, in place of the limits.
         at_most: known of the objective without a search.
-        hints: see `search.optimum.by_program`.
+        hints: see `search.by_program`.
         side: see `search.optimum.Optimum`; for the engine `Bab`.
     """
     region = sized(region, network)

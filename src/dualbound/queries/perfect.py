@@ -11,7 +11,7 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Node
+from dualbound.network.nodes import Affine, Node
 from dualbound.queries.activate import DEFAULT_GAP, Activation, optimise
 from dualbound.region import Box, L0Ball, Region
 from dualbound.search import Engine, Milp, Progress

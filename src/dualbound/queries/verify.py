@@ -192,7 +192,8 @@ class _Run:
         """Decide one case, or stop trying."""
         region, criterion = case.region, case.criterion
         if any(len(one.b) == 0 for one in criterion.polyhedra):
-            self._accept(case, region.project(region.sample(np.random.default_rng(0), 1))[0])
+            inside = case.witnesses
+            self._accept(case, inside.project(inside.sample(np.random.default_rng(0), 1))[0])
             self.bound = np.inf
             return
         decision = Decision(lambda x: self._accept(case, x), clock, self.tell)
@@ -260,7 +261,7 @@ def counterexample(
         None where the point leaves the region, or an evaluation does not reach the outputs; there
         is no tolerance in either.
     """
-    rounded = _rounded(case.region, x)
+    rounded = _rounded(case.witnesses, x)
     if rounded is None:
         return None
     x, exact = rounded, network(rounded)

@@ -9,8 +9,8 @@ import numpy as np
 
 from dualbound.errors import InvalidInput
 from dualbound.prune import Pruned
-from dualbound.prune.importance import THRESHOLD
 from dualbound.prune.removal import parameters
+from dualbound.prune.scores import THRESHOLD
 from dualbound.prune.units import Layer, Weighted
 from dualbound.report.picture import drawable, new_figure, save_figure
 from dualbound.studies.protocols.protocol import Comparison, number

@@ -10,8 +10,9 @@ from dualbound.criterion import OutputSet, Polyhedron
 from dualbound.errors import InvalidInput
 from dualbound.search.bab import Bab
 from dualbound.search.bab.decision import Decision
+from dualbound.search.direct import directly
 from dualbound.search.objective import Objective
-from dualbound.search.optimum import Optimum, directly
+from dualbound.search.optimum import Optimum
 from dualbound.tighten.ascent import climb
 
 SAFE = 0.99

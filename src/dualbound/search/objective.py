@@ -19,7 +19,8 @@ from jaxtyping import Float
 from dualbound.bounds import Bounds
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine, Input, Node
 
 LIFT = 1e-6
 """How far above its lower bound a carried value is lifted, so that rounding does not let its

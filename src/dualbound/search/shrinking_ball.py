@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dualbound.attacks import polish
-from dualbound.network.graph import Pattern, pattern_at
+from dualbound.network.patterns import Pattern, pattern_at
 from dualbound.patterns import excluded_on_pattern, is_thin, key_of
 from dualbound.phases import Chain, Room, room_of
 from dualbound.phases.grid_support import GridSupport

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.limits import Clock
-from dualbound.network.graph import Network, slopes
+from dualbound.network.gradients import slopes
+from dualbound.network.graph import Network
 from dualbound.network.torch_twin import twin
 from dualbound.region import Box, Region
 

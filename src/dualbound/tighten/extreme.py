@@ -12,7 +12,9 @@ from dualbound.bounds import Bounds
 from dualbound.bounds.crown import maximum as crown_maximum
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
-from dualbound.network.graph import Network, pattern_at, slopes
+from dualbound.network.gradients import slopes
+from dualbound.network.graph import Network
+from dualbound.network.patterns import pattern_at
 from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Region
 from dualbound.tighten.ascent import climb

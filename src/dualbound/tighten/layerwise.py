@@ -19,7 +19,8 @@ from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.limits import Clock, Limits
 from dualbound.milp import Program, encode_moderately, lagrangian_bound
-from dualbound.network.graph import Affine, Network
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine
 from dualbound.region import Region
 from dualbound.solvers import Can, Solver, Stop, solver_named
 from dualbound.tighten.extreme import maximum

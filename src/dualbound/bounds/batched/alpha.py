@@ -19,7 +19,7 @@ from dualbound.bounds.batched.propagator import Propagator, believed, passed_on
 from dualbound.bounds.batched.rooms import Rooms, Span
 from dualbound.limits import Clock
 from dualbound.network.elementwise import Elementwise
-from dualbound.network.graph import Affine, Input
+from dualbound.network.nodes import Affine, Input
 
 AT_ONCE = 2**23
 """How many slopes are ascended at a time, at most."""

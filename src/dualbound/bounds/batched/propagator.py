@@ -33,8 +33,9 @@ from torch import Tensor
 from dualbound.bounds.batched.lines import Lines
 from dualbound.bounds.batched.rooms import Boxes, Rooms, Span, Spans, products
 from dualbound.network.elementwise import Elementwise, Relu
-from dualbound.network.graph import Affine, Input, Network, Node
+from dualbound.network.graph import Network
 from dualbound.network.linear import Convolution, Dense, LinearMap
+from dualbound.network.nodes import Affine, Input, Node
 from dualbound.network.torch_linear import TORCH, TorchMap, torch_map
 
 COMBINING = 12

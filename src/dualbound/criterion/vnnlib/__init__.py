@@ -15,8 +15,8 @@ each of which must bound every input from both sides and may relate outputs by l
 the end: a bound and the constant of an inequality so that the set can only grow, a coefficient to
 the nearest.
 
-**Strict inequalities**, ``<`` and ``>``, are read as if they were not strict. A property that holds
-then, holds; of one that is violated, the counterexample may lie on the boundary.
+**Strict inequalities**, ``<`` and ``>``: what is proved, is proved as if they were not strict, and
+holds all the more. A counterexample has to meet them as they are.
 """
 
 from dualbound.criterion.vnnlib.reading import parse_vnnlib, read_vnnlib

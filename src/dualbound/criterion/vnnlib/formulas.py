@@ -30,18 +30,20 @@ _CONNECTIVES = ("and", "or")
 
 
 class Bound(NamedTuple):
-    """``lower <= x[at] <= upper``."""
+    """``lower <= x[at] <= upper``, or ``<`` on both sides."""
 
     at: int
     lower: float
     upper: float
+    strict: bool = False
 
 
 class Row(NamedTuple):
-    """The sum of ``coefficient·o[at]`` is at least ``least``."""
+    """The sum of ``coefficient·o[at]`` is at least ``least``, or larger."""
 
     coefficients: tuple[tuple[int, float], ...]
     least: float
+    strict: bool = False
 
 
 Conjunction = tuple[Bound | Row, ...]
@@ -51,11 +53,12 @@ Formula = list[Conjunction]
 """A disjunction: false when there is none, true when one has nothing in it."""
 
 
-def _not_negative(difference: Linear) -> Formula:
-    """The formula ``difference >= 0``."""
+def _not_negative(difference: Linear, *, strict: bool = False) -> Formula:
+    """The formula ``difference >= 0``, or ``difference > 0``."""
     terms = difference.coefficients
     if not terms:
-        return [()] if difference.constant >= 0 else []
+        met = difference.constant > 0 if strict else difference.constant >= 0
+        return [()] if met else []
     inputs = [variable.name for variable in terms if variable.is_input]
     if inputs and len(terms) > 1:
         other = next(variable.name for variable in terms if variable.name != inputs[0])
@@ -65,12 +68,12 @@ def _not_negative(difference: Linear) -> Formula:
         )
     if not inputs:
         row = tuple((variable.at, rounded(c)) for variable, c in terms.items())
-        return [(Row(row, rounded(-difference.constant, -math.inf)),)]
+        return [(Row(row, rounded(-difference.constant, -math.inf), strict),)]
     [(variable, c)] = terms.items()
     at = limited(-difference.constant / c)
     if c > 0:
-        return [(Bound(variable.at, rounded(at, -math.inf), math.inf),)]
-    return [(Bound(variable.at, -math.inf, rounded(at, math.inf)),)]
+        return [(Bound(variable.at, rounded(at, -math.inf), math.inf, strict),)]
+    return [(Bound(variable.at, -math.inf, rounded(at, math.inf), strict),)]
 
 
 def _comparison(operator: str, sides: Sequence[Linear]) -> Formula:
@@ -78,9 +81,9 @@ def _comparison(operator: str, sides: Sequence[Linear]) -> Formula:
         raise InvalidProperty(f"{operator} takes 2 numbers, found {len(sides)}.")
     left, right = sides
     if operator in ("<=", "<"):
-        return _not_negative(plus([right, left], -1))
+        return _not_negative(plus([right, left], -1), strict=operator == "<")
     if operator in (">=", ">"):
-        return _not_negative(plus([left, right], -1))
+        return _not_negative(plus([left, right], -1), strict=operator == ">")
     return _and([_not_negative(plus([left, right], -1)), _not_negative(plus([right, left], -1))])
 
 

@@ -36,12 +36,12 @@ def write_vnnlib(asked: Property) -> str:
     lines = [f"(declare-const X_{i} Real)" for i in range(asked.inputs)]
     lines += [f"(declare-const Y_{j} Real)" for j in range(asked.outputs)]
     everything = [
-        (_bounds_text(case.region), _rows_text(one))
+        (_bounds_text(case.region, case.witnesses), _rows_text(one))
         for case in asked.cases
         for one in case.criterion.polyhedra
     ]
     if not everything:  # an empty box
-        nowhere = _bounds_text(Box(0.0, 0.0).sized(asked.inputs))
+        nowhere = _bounds_text(zero := Box(0.0, 0.0).sized(asked.inputs), zero)
         return _asserted([*lines, *(f"(assert {one})" for one in [*nowhere, "(>= X_0 1.0)"])])
     if len(everything) > 1 and (len(asked.cases) > 1 or not all(rows for _, rows in everything)):
         bounds, parts = [], [[*bounds, *rows] for bounds, rows in everything]
@@ -59,35 +59,36 @@ def _asserted(lines: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _bounds_text(region: Region) -> list[str]:
+def _bounds_text(region: Region, witnesses: Region) -> list[str]:
     if not isinstance(region, Box):
         raise InvalidProperty(
             f"A case is of a region of type {type(region).__name__}; a VNN-LIB file is written of "
             "boxes only, for it bounds each input by constants. Ask about the box around it, "
             "`Box(region.lower, region.upper)`: what holds there, holds in the region."
         )
-    pairs = enumerate(zip(region.lower, region.upper, strict=True))
-    return [
-        text
-        for i, (low, high) in pairs
-        for text in (f"(>= X_{i} {_decimal(low)})", f"(<= X_{i} {_decimal(high)})")
-    ]
+    lines = []
+    for i, (low, high) in enumerate(zip(region.lower, region.upper, strict=True)):
+        above = ">" if low < witnesses.lower[i] else ">="
+        below = "<" if witnesses.upper[i] < high else "<="
+        lines += [f"({above} X_{i} {_decimal(low)})", f"({below} X_{i} {_decimal(high)})"]
+    return lines
 
 
 def _rows_text(one: Polyhedron) -> list[str]:
-    return [_row_text(row, float(least)) for row, least in zip(one.a, one.b, strict=True)]
+    rows = zip(one.a, one.b.tolist(), one.strict.tolist(), strict=True)
+    return [_row_text(row, least, "" if strict else "=") for row, least, strict in rows]
 
 
-def _row_text(row: Float[np.ndarray, " m"], least: float) -> str:
+def _row_text(row: Float[np.ndarray, " m"], least: float, equal: str) -> str:
     """In the words of as many tools as can be: coefficients only where they are needed."""
     at = [int(j) for j in np.flatnonzero(row)]
     if least == 0 and sorted(row[at]) == [-1, 1]:
-        return f"(>= Y_{int(np.argmax(row))} Y_{int(np.argmin(row))})"
+        return f"(>{equal} Y_{int(np.argmax(row))} Y_{int(np.argmin(row))})"
     if len(at) == 1 and row[at[0]] == -1:
-        return f"(<= Y_{at[0]} {_decimal(-least)})"
+        return f"(<{equal} Y_{at[0]} {_decimal(-least)})"
     terms = [f"Y_{j}" if row[j] == 1 else f"(* {_decimal(row[j])} Y_{j})" for j in at] or ["0.0"]
     total = terms[0] if len(terms) == 1 else f"(+ {' '.join(terms)})"
-    return f"(>= {total} {_decimal(least)})"
+    return f"(>{equal} {total} {_decimal(least)})"
 
 
 def _decimal(value: float) -> str:

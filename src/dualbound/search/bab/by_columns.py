@@ -80,7 +80,14 @@ class ByColumns:
             self.share = SHARE * min(1.0, SMALL / chain.first.size)
             low, high = _flat(question.network, chain, spans)
             self._trees[int(p)] = PhaseTree(
-                chain, room, clock, on_point=on_point, low=low, high=high, threads=core_count()
+                chain,
+                room,
+                clock,
+                on_point=on_point,
+                low=low,
+                high=high,
+                dives=False,  # its nodes take turns with those of another tree
+                threads=core_count(),
             )
 
     def run(self, polyhedron: int, nodes: int) -> float:

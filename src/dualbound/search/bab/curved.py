@@ -17,7 +17,8 @@ from torch import Tensor
 
 from dualbound.bounds.batched import Lines, Propagator, Span, Spans, passed_on
 from dualbound.network.elementwise import Elementwise, Relu
-from dualbound.network.graph import Affine, Network
+from dualbound.network.graph import Network
+from dualbound.network.nodes import Affine
 from dualbound.network.torch_linear import TORCH
 
 NARROW = 1e-7

@@ -13,7 +13,8 @@ from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.errors import SolverError
 from dualbound.milp import ProgramBuilder, lagrangian_bound
 from dualbound.network.elementwise import Relu
-from dualbound.network.graph import Affine, maps_on_pattern
+from dualbound.network.nodes import Affine
+from dualbound.network.patterns import maps_on_pattern
 from dualbound.region import Box, L2Ball, Region
 from dualbound.search.bab.question import Question
 from dualbound.solvers import Highs

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dualbound.bounds.batched import Propagator, Rooms, Span, Spans, alpha_crown
 from dualbound.limits import Clock
-from dualbound.network.graph import Affine
+from dualbound.network.nodes import Affine
 from dualbound.region import Region
 from dualbound.search.bab.node_bounds import NodeBounds, Nodes
 from dualbound.search.bab.question import Question
