@@ -179,13 +179,13 @@ class TestPerfect:
 def test_the_answer_is_printed_when_the_picture_cannot_be_drawn(
     cli: Cli, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dualbound.cli import activations
+    import dualbound.cli.activate as command
     from dualbound.errors import OutputError
 
     def fail(*arguments: object, **options: object) -> None:
         raise OutputError("The disk is full.")
 
-    monkeypatch.setattr(activations, "save_sheet", fail)
+    monkeypatch.setattr(command, "save_sheet", fail)
     outcome = cli(*activate(tiny, "-n", 0, "--save-image", tmp_path / "a.png"))
     assert "PROVED OPTIMAL" in outcome.out
     assert (outcome.code, outcome.err) == (2, "Error: The disk is full.\n")
