@@ -32,7 +32,7 @@ from dualbound.solvers import Highs, Stop
 from dualbound.tighten.extreme import EXACT, Extreme, extreme
 from dualbound.tighten.layerwise import MILP_SLACK
 
-TREE = 0.1
+TREE = 0.5
 """The part of the limit that our own search has before the program is given to HiGHS."""
 
 FIELDS = ("network", "layer", "neuron", "side", "bound", "exact", "limit", "seconds")
