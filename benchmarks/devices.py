@@ -48,7 +48,7 @@ def measured(model: Path, prop: Path, device: str) -> dict[str, float]:
     fast = Propagator(net, dtype=torch.float32, device=device)
     rooms = rooms_of(case.region, device=device)
     spans = exact.crown(rooms, output=False)
-    fast.settle_as(exact)
+    fast.rounding.settle_as(exact.rounding)
 
     def slopes() -> None:
         alpha_crown(exact, rooms, known=spans, steps=10, fast=fast)

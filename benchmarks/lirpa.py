@@ -226,21 +226,21 @@ class Ours:
     def __init__(self, network: Network, dtype: torch.dtype, *, charged: bool = True) -> None:
         self.propagator = Propagator(network, dtype=dtype)
         if not charged:
-            self.propagator.charged = 0.0
+            self.propagator.rounding.charged = 0.0
         self.fast = Propagator(network, dtype=torch.float32)
         self.dtype = dtype
         self.output = network.output
 
     def spans(self, rooms: Rooms, *, output: bool = True) -> dict[str, Span]:
         """Bounds of all nodes, with rounding measured anew."""
-        self.propagator.unsettle()
+        self.propagator.rounding.begin(())
         found = self.propagator.crown(rooms, output=output)
-        self.fast.settle_as(self.propagator)
+        self.fast.rounding.settle_as(self.propagator.rounding)
         return found
 
     def crown(self, boxes: Boxes) -> Span:
         """Bounds of the outputs."""
-        self.propagator.unsettle()
+        self.propagator.rounding.begin(())
         return self.propagator.crown(boxes.to(self.dtype))[self.output]
 
     def rows(self, boxes: Boxes, rows: Tensor, *, plain: bool = False) -> Tensor:
@@ -255,7 +255,7 @@ class Ours:
         As auto_LiRPA does: of all neurons of a layer where more than nine in ten are open.
         """
         p = self.propagator
-        p.settle(p.interval(rooms))
+        p.rounding.settle(p.interval(rooms))
         spans: dict[str, Span] = {}
         for node in p.network.nodes:
             match node.op:

@@ -18,7 +18,9 @@ from dualbound.bounds.batched import (
     Propagator,
     alpha_crown,
     ascended,
+    combined,
     rooms_of,
+    steepness,
 )
 from dualbound.bounds.crown import maximum
 from dualbound.network.linear import Convolution
@@ -42,7 +44,7 @@ def test_a_pass_proves_what_the_plain_crown_proves(seed: int) -> None:
     network, region = a_network(seed)
     p = Propagator(network)
     plain, rooms = crown(network, region), rooms_of(region)
-    p.settle(p.interval(rooms))
+    p.rounding.settle(p.interval(rooms))
     ends = {
         name: (p.tensor(plain.lower[name])[None], p.tensor(plain.upper[name])[None])
         for name in plain.lower
@@ -75,7 +77,7 @@ def test_many_boxes_at_once_are_bounded_as_one_by_one(seed: int) -> None:
     lower = region.lower + rng.uniform(0, 0.2, (7, 4))
     upper = lower + rng.uniform(0, 0.3, (7, 4))
     p = Propagator(network)
-    p.settle(p.interval(Boxes(torch.as_tensor(lower), torch.as_tensor(upper))))
+    p.rounding.settle(p.interval(Boxes(torch.as_tensor(lower), torch.as_tensor(upper))))
     low, high = p.crown(Boxes(torch.as_tensor(lower), torch.as_tensor(upper)))[network.output]
     for k in range(7):
         box = Boxes(torch.as_tensor(lower[k : k + 1]), torch.as_tensor(upper[k : k + 1]))
@@ -146,7 +148,7 @@ def test_the_steepness_is_no_less_than_any_gradient(seed: int) -> None:
     lines = {relu.name: Lines.of(spans[relu.reads[0]]) for relu in network.relus}
     row = torch.zeros(1, 1, network.output_size, dtype=torch.float64)
     row[..., 0] = 1.0
-    steep = p.steepness(row, lines)[0, 0].numpy()
+    steep = steepness(p, row, lines)[0, 0].numpy()
     points = region.sample(np.random.default_rng(seed), 200)
     from dualbound.network.gradients import slopes
 
@@ -159,11 +161,11 @@ def test_rows_together_prove_more_than_each_alone() -> None:
     network = Network.dense([[[1.0]]], [[0.0]])
     p = Propagator(network)
     rooms = Boxes(torch.tensor([[-1.0]]).double(), torch.tensor([[1.0]]).double())
-    p.settle(p.interval(rooms))
+    p.rounding.settle(p.interval(rooms))
     rows = torch.tensor([[[-1.0], [1.0]]]).double()
     found = p.backward(network.output, rows, rooms, {})
     bound = found.bound + 0.1
-    best, weights = p.combined(found, bound, torch.tensor([0, 1]), rooms)
+    best, weights = combined(found, bound, torch.tensor([0, 1]), p.rounding)
     assert float(bound.max()) < 0
     assert float(best) == pytest.approx(0.1, abs=1e-6)
     assert weights.sum() == pytest.approx(1.0)

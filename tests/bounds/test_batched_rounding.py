@@ -171,8 +171,8 @@ def test_slopes_are_found_by_values_where_another_pass_proves() -> None:
     p, fast = Propagator(network), Propagator(network, dtype=torch.float32)
     rooms = Boxes(p.tensor([[-0.5] * 3]), p.tensor([[0.5] * 3]))
     lines = lines_of(network, p.crown(rooms))
-    fast.settle_as(p)
-    fast.charged = 1e9
+    fast.rounding.settle_as(p.rounding)
+    fast.rounding.charged = 1e9
     rows = p.tensor([[[1.0]]])
     plain = p.backward(network.output, rows, rooms, lines).bound
     assert ascended(p, network.output, rows, rooms, lines, 20, fast=fast) > plain + 0.01

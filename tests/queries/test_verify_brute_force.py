@@ -126,7 +126,7 @@ def test_every_bound_holds_every_value(seed: int) -> None:
     exact, fast = Propagator(network), Propagator(network, dtype=torch.float32)
     rooms = rooms_of(region)
     plain = exact.crown(rooms)
-    fast.settle_as(exact)
+    fast.rounding.settle_as(exact.rounding)
     better = alpha_crown(exact, rooms, known=plain, steps=10, fast=fast)
     from dualbound.limits import Clock
 

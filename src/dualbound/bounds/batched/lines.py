@@ -52,7 +52,7 @@ class Lines:
         half = torch.where(unstable, high / 2 - low / 2, 1.0)  # the whole width may overflow
         least = 4 * torch.finfo(low.dtype).tiny  # below it, numbers lose their digits
         slope = torch.where(unstable, ((high / 2) / half).clamp(min=least), active)
-        # Above both ends but for 4 u (slope |v| + intercept); `Propagator` charges more for each.
+        # Above both ends but for 4 u (slope |v| + intercept); `Rounding` charges more for each.
         intercept = torch.where(unstable, -slope * low, 0.0)
         alpha = torch.where(unstable, (high > -low).to(low.dtype), active)
         return cls(low, high, unstable, slope, intercept, alpha)

@@ -117,7 +117,7 @@ class Curved:
         gamma, low, high = (part.to(p.dtype) for part in (gamma, low, high))
         taken = (gamma.clamp(min=0) * high + gamma.clamp(max=0) * low).sum(1)
         size = (gamma.abs() * torch.maximum(low.abs(), high.abs())).sum(1)
-        return taken + p.unit * size
+        return taken + p.rounding.unit * size
 
     @staticmethod
     def rise(gamma: Tensor, value: Tensor, low: Tensor, high: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class Deciding:
         decision = self.decision
         decision.enter("bounds")
         spans = self.exact.crown(self.rooms, output=False)
-        self.fast.settle_as(self.exact)
+        self.fast.rounding.settle_as(self.exact.rounding)
         self._bound_at_root(spans)
         if decision.settled():
             return

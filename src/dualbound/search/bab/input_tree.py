@@ -9,7 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dualbound.bounds.batched import Boxes, Lines, Propagator, ascended, believed, lines_of
+from dualbound.bounds.batched import (
+    Boxes,
+    Lines,
+    Propagator,
+    ascended,
+    believed,
+    combined,
+    lines_of,
+    steepness,
+)
 from dualbound.limits import Clock
 from dualbound.search.bab.question import Question
 
@@ -72,7 +81,7 @@ class InputTree:
         lower, upper = (
             propagator.tensor(end)[None] for end in (question.region.lower, question.region.upper)
         )
-        propagator.settle(propagator.interval(Boxes(lower, upper)))
+        propagator.rounding.settle(propagator.interval(Boxes(lower, upper)))
         self._width = upper - lower
         nothing = torch.full((1,), -torch.inf, dtype=propagator.dtype)
         axis = self._width.argmax(1)
@@ -175,10 +184,10 @@ class InputTree:
             if len(own) == 1:
                 best, weight = bound[:, own[0]], torch.ones_like(bound[:, own])
             else:
-                best, weight = p.combined(found, bound, own, rooms)
+                best, weight = combined(found, bound, own, p.rounding)
             refuted.append(best)
             together.append(weight @ self._rows[own])
-            errs = p.weighing_errs(weight, self._rows[own], self._sides[own])
+            errs = p.rounding.weighing(weight, self._rows[own], self._sides[own])
             sides.append(weight @ self._sides[own] - errs)
         proved = torch.stack(refuted, 1)
         open_ = ~(proved > 0).all(1)
@@ -196,7 +205,7 @@ class InputTree:
         Where nothing depends on an input, the widest one is halved.
         """
         rows = self._rows.expand(len(boxes), -1, -1)
-        steep = self.propagator.steepness(rows, lines)
+        steep = steepness(self.propagator, rows, lines)
         total = torch.zeros_like(boxes.lower)
         for k, own in enumerate(self._owned):
             total = total + steep[:, own].sum(1) * (refuted[:, k, None] <= 0)

@@ -313,7 +313,7 @@ class NodeBounds:
         if self.curved.size:
             added = added - self.curved.constant(p, nodes.gamma, nodes.low, nodes.high)[:, None]
         found.value = believed(found.value + added)
-        errs = p.weighing_errs(weight, rows, sides)[:, None]
+        errs = p.rounding.weighing(weight, rows, sides)[:, None]
         found.bound = believed(found.bound + added - errs)
         return found, slopes
 
