@@ -205,8 +205,8 @@ class Deciding:
 
     def _tree(self, spans: Spans, most: float, *, first: bool) -> None:
         """One tree over phases, of at most so many nodes."""
+        from dualbound.search.bab.batched_tree import BatchedTree
         from dualbound.search.bab.node_bounds import NodeBounds
-        from dualbound.search.bab.phase_tree import PhaseTree
 
         decision, asked = self.decision, self.question
         decision.enter("slopes")
@@ -229,7 +229,7 @@ class Deciding:
             {name: low[0].cpu().numpy() for name, (low, _) in spans.items()},
             {name: high[0].cpu().numpy() for name, (_, high) in spans.items()},
         )
-        tree = PhaseTree(
+        tree = BatchedTree(
             relaxation,
             self._offer,
             lambda node: self._leaf(asked, relaxation, limits, node),

@@ -15,7 +15,7 @@ AT_LEAF = 30
 """Steps of ascent once every phase is decided and only multipliers and weights are left."""
 
 
-class PhaseTree:
+class BatchedTree:
     """Open nodes of a tree over phases: each goal must be proved positive in all of them.
 
     Args:
