@@ -36,7 +36,8 @@ def test_a_study_from_its_first_line_to_its_tables(cli: Cli, folder: Path) -> No
     assert "1 of 1 answered: 1 proved" in run.err
     status = json.loads(cli("study", "status", "demo", "--json").out)
     assert status == {
-        "query": "study", "study": "demo", "title": "demo", "answers": {"optimal": 1},
+        "query": "study", "study": "demo", "title": "demo", "edited": False,
+        "answers": {"optimal": 1},
     }  # fmt: skip
     table = cli("study", "table", "demo", "--by", "norm", "--of", "value")
     assert "count  solved" in table.out
@@ -67,6 +68,12 @@ def test_what_makes_no_sense_is_said_and_nothing_is_written(
     assert outcome.code == 2
     assert said in " ".join(outcome.err.split())
     assert not (folder / "demo").exists()
+
+
+def test_a_folder_of_the_name_of_an_embedded_network_is_no_network(cli: Cli, folder: Path) -> None:
+    (folder / "dnn1").mkdir()
+    assert cli("study", "new", "demo", "-n", "dnn1", "-i", "sample:0").code == 0
+    assert 'networks = ["dnn1"]' in (folder / "demo" / "study.toml").read_text()
 
 
 def test_a_study_is_never_written_over(cli: Cli, folder: Path) -> None:

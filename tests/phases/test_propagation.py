@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dualbound import Box, L0Ball, L1Ball, L2Ball
+from dualbound import Box, L0Ball, L1Ball, L2Ball, Network
 from dualbound.bounds import Bounds, crown
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
-from dualbound.phases import propagation, room_of
+from dualbound.phases import chain_of, propagation, reference_of, room_of
 from dualbound.phases.relaxation import Multipliers, Relaxation
 from dualbound.phases.tree import PhaseTree
 from dualbound.region import Region
@@ -186,3 +186,42 @@ def test_bounds_can_be_handed_in() -> None:
     tree = PhaseTree(case.chain, case.room, Clock(), least=1e6, low=case.low, high=case.high)
     assert tree.run()
     assert tree.nodes == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_halted_ends_at_once_and_proves_nothing_false(seed: int) -> None:
+    case = Case(seed)
+    neurons, goals = case.points()
+    least = float(np.quantile(goals, 0.5))
+    low, high, known = case.low.copy(), case.high.copy(), Multipliers.none(case.chain)
+    halted = Relaxation(case.chain, case.room, least, halt=np.ones(1, dtype=bool))
+    before = halted.solves
+    assert halted.tighten(low, high, known)
+    assert halted.solves == before
+    assert np.isinf(known.moves).all()
+    inside = neurons[goals >= least]
+    assert np.all(inside >= low)
+    assert np.all(inside <= high)
+    assert halted.solve(case.low, case.high).most >= goals.max()
+
+
+def test_a_node_without_open_neurons_takes_its_bound_from_its_neurons() -> None:
+    """The relaxation is empty within its tolerances, and no multipliers prove it."""
+    weights = [
+        [[0.05358995, -1.35559107]],
+        [[-228100.841], [-0.334208903], [-2.8295581]],
+        [[2.71412115, 0.13364912, 1.74699342]],
+        [[1.31964942], [-1.8125957]],
+    ]
+    biases = [
+        [0.0664361], [371618.242, 0.0632962435, -0.327858348], [0.37951747],
+        [0.05672125, -0.45698624],
+    ]  # fmt: skip
+    network = Network.dense([np.array(w) for w in weights], [np.array(b) for b in biases])
+    region = Box(np.array([-1.18281, -0.995302]), np.array([1.08305, 0.320076]))
+    reference = reference_of(region)
+    chain = chain_of(network, region, reference, np.array([[1.0, 0.0]]), np.zeros(1))
+    reached = float(network(region.sample(np.random.default_rng(0), 20_000))[:, 0].max())
+    room = room_of(region, reference)
+    assert PhaseTree(chain, room, Clock(), least=reached * (1 + 1e-4)).run()
+    assert not PhaseTree(chain, room, Clock(), least=reached * (1 - 1e-9)).run()

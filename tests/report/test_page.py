@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from dualbound.errors import DataError, OutputError
 from dualbound.report.page import as_page, numbers, save_page
 from dualbound.report.page.answers import looked_at
+from dualbound.report.page.drawing import PANELS, inlined, panel_axes
 from dualbound.report.page.gallery import galleries
 from dualbound.report.page.robustness import Robustness
 from dualbound.report.page.sheets import TILES, sheets
@@ -278,14 +280,14 @@ def test_an_original_that_is_another_one_now_is_not_shown(tmp_path: Path) -> Non
     rng = np.random.default_rng(0)
     rows = [(question(k), nearest_row(rng, witness=True)) for k in range(8)]
     with looked_at(fabricate(tmp_path / "s", rows)) as answers:  # of a made-up hash
-        shown = [triple for wall in galleries(answers) for triple in wall.triples]
+        shown = [triple for wall in galleries(answers).shown for triple in wall.triples]
     assert shown
     assert all([name for name, _, _ in one.pictures] == ["adversary"] for one in shown)
 
 
 def test_pictures_are_of_the_answers(real: Study) -> None:
     with looked_at(real) as answers:
-        walls = {wall.heading: wall.triples for wall in galleries(answers)}
+        walls = {wall.heading: wall.triples for wall in galleries(answers).shown}
         tiles = [tile for sheet in sheets(answers) for tile in sheet.tiles]
     assert [triple.place for triple in walls["any L1 · dnn1"]] == ["nearest", "median", "furthest"]
     names = [name for name, _, _ in walls["any L1 · dnn1"][0].pictures]
@@ -318,3 +320,41 @@ def test_it_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_full_disk_is_an_error_of_output(real: Study) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         save_page(real, "/proc/none/a.html")
+
+
+def test_numbers_at_the_axes_are_whole() -> None:
+    figure, ax = panel_axes()
+    ax.plot([0, 0.0275], [0, 1])
+    ax.set_xlim(0, 0.0275)
+    ax.set_title("net v1.2345")
+    drawn = inlined(figure, "k", "a line")
+    assert "0.005" in drawn
+    assert "net v1.2345" in drawn
+    assert not re.findall(r'd="[^"]*\.\d{3}', drawn)
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    asked = []
+    for series in range(PANELS + 3):
+        row = Row(
+            status="optimal", norm="linf", value=0.01, bound=0.01, gap=0.0, label_before=1,
+            replayed=True, seconds=1.0, nodes=1,
+        )  # fmt: skip
+        asked.append((question(series, name=f"s{series}", options={"norm": "linf"}), row))
+    page = as_page(fabricate(tmp_path / "study", asked))
+    assert page.count("3 more drawings are left out here") == 2
+
+
+def test_certified_and_refuted_are_among_the_figures_in_brief(tmp_path: Path) -> None:
+    asked = [
+        (
+            question(k, query="verify", options={"norm": "linf", "eps": 0.02}),
+            Row(status=status, norm="linf", bound=-1e-5, seconds=1.0, nodes=1),
+        )
+        for k, status in enumerate(["holds", "holds", "violated", "unknown"])
+    ]
+    page = as_page(fabricate(tmp_path / "study", asked))
+    head = page[page.index('id="headline"') :]
+    cells = re.findall(r"<td>([^<\n]*)", head)[:7]
+    assert cells == ["nearest", "dnn1", "4", "75 %", "2", "1", "–"]
+    assert "−0.00001" in page

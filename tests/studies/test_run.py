@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualbound.errors import InvalidInput, OutputError, SoundnessError, WorkersLost
+from dualbound.cli.app import run
+from dualbound.errors import DataError, InvalidInput, OutputError, SoundnessError, WorkersLost
 from dualbound.network import write_onnx
 from dualbound.studies import Moment, Study
+from dualbound.studies.executors import Processes
 from dualbound.studies.row import Row
 from dualbound.studies.runner import TRIES
 from studies.conftest import Make, answers, random_network
@@ -334,3 +337,68 @@ def test_a_worker_of_the_pool_that_is_killed_costs_one_try(make: Make) -> None:
     other = make(points=6, name="other")
     Study.open(other).run(executor="serial")
     assert answers(folder) == answers(other)
+
+
+def test_a_worker_that_dies_while_it_is_idle_is_replaced() -> None:
+    executor = Processes(1)
+    try:
+        first = executor.submit(os.getpid).result()
+        os.kill(first, signal.SIGKILL)
+        until = time.monotonic() + 20
+        while _alive(first) and time.monotonic() < until:
+            time.sleep(0.05)
+        results = []
+        for _ in range(3):
+            try:
+                results.append(executor.submit(os.getpid).result(timeout=60))
+            except BrokenExecutor:  # its end had not been noticed yet: costs this question one try
+                continue
+        assert results
+        assert first not in results
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+class Broken(Executor):
+    """Takes nothing."""
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:  # type: ignore[override]
+        raise BrokenExecutor("a process of the pool ended")
+
+
+def test_an_executor_that_takes_no_more_is_told_in_words(make: Make) -> None:
+    with pytest.raises(WorkersLost, match="takes no more questions: a process of the pool ended"):
+        Study.open(make()).run(executor=Broken())
+
+
+def test_answers_to_an_earlier_study_are_told_apart(make: Make, capsys: Any) -> None:
+    folder = make()
+    study = Study.open(folder)
+    study.run(executor="serial")
+    assert not study.edited
+    path = folder / "study.toml"
+    path.write_text(path.read_text() + "# by hand\n")
+    assert Study.open(folder).edited
+    for command in ("status", "table"):
+        assert run(["study", command, str(folder)]) == 0
+        assert "study.toml has changed since the last run" in capsys.readouterr().err
+
+
+def test_what_no_run_has_written_is_an_error_of_the_data(make: Make) -> None:
+    folder = make()
+    Study.open(folder).run(executor="serial")
+    with sqlite3.connect(folder / "answers.sqlite") as sql:
+        sql.execute("UPDATE answers SET value = 'far'")
+    with pytest.raises(DataError, match="holds what no run has written"):
+        Study.open(folder).frame()
+
+
+def test_a_witness_that_is_set_aside_is_shown_nowhere(make: Make) -> None:
+    folder = make()
+    study = Study.open(folder)
+    study.run(executor="serial")
+    number = int(study.frame().index[0])
+    with sqlite3.connect(folder / "answers.sqlite") as sql:
+        sql.execute("UPDATE questions SET retired = 1 WHERE id = ?", (number,))
+    with pytest.raises(InvalidInput, match=f"no answer number {number}"):
+        study.witness(number)

@@ -96,6 +96,7 @@ def test_a_question_asked_otherwise_has_another_key() -> None:
     ("text", "said"),
     [
         ("networks = [", "is not TOML"),
+        ("networks = " + "[" * 3000 + "]" * 3000, "is not TOML"),
         ("", "asks nothing"),
         ('titel = "x"\n' + asked(), "unknown key 'titel'; did you mean 'title'?"),
         (asked(normm='"l1"'), "question 1: unknown key 'normm'; did you mean 'norm'?"),

@@ -103,3 +103,40 @@ def test_conditions_and_formats_that_make_no_sense_are_named(
     with pytest.raises(OutputError, match="cannot be written"):
         written(frame, "csv", tmp_path / "no" / "folder.csv")
     assert set(FORMATS) == {"text", "csv", "latex", "parquet"}
+
+
+def test_conditions_compare_numbers_as_numbers(frame: pd.DataFrame) -> None:
+    frame = frame.assign(
+        gap=[0.0, 0.5, np.nan] * 20,
+        replayed=pd.array([True, False, None] * 20, dtype="boolean"),
+        criterion="a!=b",
+    )
+    assert (select(frame, ["gap=0"])["gap"] == 0).all()
+    assert len(select(frame, ["gap!=0"])) == 40
+    assert len(select(frame, ["gap!=0", "gap!="])) == 20
+    assert select(frame, ["gap="])["gap"].isna().all()
+    assert len(select(frame, ["nodes=3.0"])) == (frame["nodes"] == 3).sum()
+    assert select(frame, ["replayed=true"])["replayed"].all()
+    assert len(select(frame, ["replayed=False"])) == 20
+    assert select(frame, ["id=7"]).index.tolist() == [7]
+    assert len(select(frame, ["criterion=a!=b"])) == 60
+    with pytest.raises(InvalidInput, match="gap has numbers, found 'none'"):
+        select(frame, ["gap=none"])
+    with pytest.raises(InvalidInput, match="replayed is true or false, found '2'"):
+        select(frame, ["replayed=2"])
+
+
+def test_failed_questions_and_the_number_behind_a_mean_are_counted(frame: pd.DataFrame) -> None:
+    table = grouped(frame, ["network"], ["value", "id"])
+    for network, row in table.iterrows():
+        of = frame[frame["network"] == network]
+        assert row["", "failed"] == (of["status"] == "failed").sum()
+        assert row["value", "count"] == of["value"].notna().sum()
+        assert row["id", "max"] == of.index.max()
+    assert ("", "failed") not in grouped(frame[frame["status"] != "failed"]).columns
+
+
+def test_times_are_printed_as_people_read_them(frame: pd.DataFrame) -> None:
+    rows = frame.assign(started=1.7e9, finished=1.7e9 + 1)
+    assert "2023-11-14 22:13:20" in written(rows, "text", None)
+    assert "1700000001.0" in written(rows, "csv", None)

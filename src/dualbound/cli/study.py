@@ -160,7 +160,8 @@ def run(
         say_note(f"{counted(len(found.skipped), 'image')} left out, such as {found.skipped[0]}")
     missing = moment.total - moment.done
     if missing:
-        say_note(f"{counted(missing, 'question')} left. Go on with: dualbound study run {folder}")
+        command = f"dualbound study run {folder}" + (" --again" if again else "")
+        say_note(f"{counted(missing, 'question')} left. Go on with: {command}")
     return exit_codes.OPEN if missing or moment.failed else exit_codes.ANSWERED
 
 
@@ -170,9 +171,10 @@ def status(folder: Folder, json: options.Json = False) -> int:
     found = Study.open(folder)
     if json:
         about = {"query": "study", "study": str(folder), "title": found.title}
-        say_json({**about, "answers": found.counts()})
+        say_json({**about, "edited": found.edited, "answers": found.counts()})
     else:
         _say_status(found)
+        _say_edited(found)
     return exit_codes.ANSWERED
 
 
@@ -200,6 +202,7 @@ def table(
     """Count, solved, mean, deviation, least, quartiles and largest of any column, in groups."""
     kind = _format(format_, out)
     found = Study.open(folder)
+    _say_edited(found)
     if out is not None and out.resolve() in found.files():
         raise OutputError(f"{out} is a file of the study itself: name another one.")
     frame = select(found.frame(), where or ())
@@ -227,6 +230,7 @@ def export(
 ) -> int:
     """Write answers and witnesses as files: answers.csv, and NUMBER.npy for each witness."""
     found = Study.open(folder)
+    _say_edited(found)
     frame = select(found.frame(), where or ())
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -267,6 +271,15 @@ def _cleared(folder: Path) -> None:
             )
     for path in there:
         path.unlink()
+
+
+def _say_edited(found: Study) -> None:
+    """Say so if the answers are not to what is asked now."""
+    if found.edited:
+        say_note(
+            f"{FILE} has changed since the last run: these are the answers to what it asked then. "
+            f"To ask what it asks now: dualbound study run {found.folder} --update"
+        )
 
 
 def _say_status(found: Study) -> None:
@@ -310,7 +323,7 @@ def _format(format_: str | None, out: Path | None) -> str:
 
 def _from(folder: Path, name: str) -> str:
     """A file's name as it is from the study's folder; other names stay."""
-    if not os.path.exists(name):
+    if not os.path.isfile(name):
         return name
     return Path(os.path.relpath(name, folder)).as_posix()
 

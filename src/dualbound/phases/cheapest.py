@@ -26,7 +26,7 @@ AT_ONCE = 12
 AT_MOST = 500
 """How many may have them."""
 
-PIVOTS, ROUNDS = 2_000, 500
+PIVOTS, ROUNDS = np.int64(2_000), 500
 """Whatever takes more pivots in a round, or more rounds, is given up."""
 
 MISSED = 1e-7

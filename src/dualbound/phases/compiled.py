@@ -18,8 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 STAMP = "dualbound-phases.stamp"
+
+NONE: Any = np.int64(-1)
+"""In place of an index. A bare -1 is a type of its own to the compiler: what it is handed to would
+be compiled once more for it, and so would a bare number of pivots."""
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -30,6 +35,11 @@ def compiled(function: Callable[..., Any]) -> Any:
 def compiled_loosely(function: Callable[..., Any]) -> Any:
     """Compile for search: sums in any order, because no proof is made of them."""
     return _compile(function, fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Make part of its one caller: compiled once, not by itself and then within that again."""
+    return _compile(function, inline="always")
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:

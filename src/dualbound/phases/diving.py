@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.phases import pricing, program, propagation, simplex, solving
-from dualbound.phases.compiled import compiled
+from dualbound.phases.compiled import NONE, compiled, inlined
 from dualbound.phases.program import GOAL, PRICED_AT_MOST, TOP
 
 CLOSED, FOUND, STUCK, GOING = 0, 1, 2, 3
@@ -49,7 +49,7 @@ SAMPLES = 2
 TRIED = 8
 """Neurons whose sides are tried before one split, at most."""
 
-TRIAL = 40
+TRIAL = np.int64(40)
 """Pivots of such a trial."""
 
 PRICED = 2
@@ -162,14 +162,14 @@ def dive(chain, room, least, p, s, nodes, move, values, work):
     return GOING
 
 
-@compiled
+@inlined
 def _settled(chain, room, least, p, s, work):
     """Whether the present small node is closed, and about how large its smallest goal can be."""
     d, most = p.d, np.inf
     for rounds in range(200):
         if rounds == 0 and room.budget == np.inf and p.counts[0] > COLUMNS:
             _write_anew(chain, room, p, s)
-        simplex.ask(d, TOP, -1, 1.0)
+        simplex.ask(d, TOP, NONE, 1.0)
         ended = simplex.maximise(d, least - solving.CUTOFF, solving.PIVOTS, -1.0)
         p.counts[1] += 1
         if ended == simplex.EMPTY:
@@ -179,14 +179,14 @@ def _settled(chain, room, least, p, s, work):
             if not pricing.price(chain, room, s.high, p, worth):
                 return STUCK, most
             continue
-        worth = program.read(chain, s.low, s.high, p, d.shape[0], 1.0, -1, 0.0)
+        worth = program.read(chain, s.low, s.high, p, d.shape[0], 1.0, NONE, 0.0)
         total = np.sum(p.goals)
         if ended == simplex.GIVEN_UP or not total > 1e-9:
             return STUCK, most
         p.goals[:] /= total
         p.multipliers[:] /= total
         proved = propagation.lagrangian(
-            chain, room, s.low, s.high, p.goals, p.multipliers, 0.0, -1, 0.0,
+            chain, room, s.low, s.high, p.goals, p.multipliers, 0.0, NONE, 0.0,
             p.direction, p.leaning, work,
         )  # fmt: skip
         if proved < least:
@@ -201,7 +201,7 @@ def _settled(chain, room, least, p, s, work):
     return STUCK, most
 
 
-@compiled
+@inlined
 def _write_anew(chain, room, p, s):
     """Write the dictionary with fewer inputs, chosen by the last direction."""
     pricing.sift(room, p)
@@ -230,7 +230,7 @@ def _free(p, s, i):
     p.d.high[outputs + i], p.d.high[outputs + h + i] = s.high[i], -s.low[i]
 
 
-@compiled
+@inlined
 def _turned(p, s):
     """Go back to the last split whose other side is left, and to that side; False if none is."""
     while s.counts[0] > 0:
@@ -245,7 +245,7 @@ def _turned(p, s):
     return False
 
 
-@compiled
+@inlined
 def _learn(s, most):
     """Count what the last split has won."""
     if s.counts[0] > 0:
@@ -255,7 +255,7 @@ def _learn(s, most):
             s.samples[s.path[at], s.sides[at]] += 1.0
 
 
-@compiled
+@inlined
 def _chosen(p, s, most, least):
     """The open neuron whose split promises most, or -1."""
     h, top = len(s.low), max(most - least, 0.0)
@@ -291,7 +291,7 @@ def _promise(p, s, i, usual, top):
     return product
 
 
-@compiled
+@inlined
 def _trial(p, i, side, most, least):
     """About what one side of a split wins, in the columns that there are."""
     outputs, h = GOAL + len(p.goals), len(p.multipliers)
@@ -304,7 +304,7 @@ def _trial(p, i, side, most, least):
     return max(most - simplex.objective(p.trial), 0.0)
 
 
-@compiled
+@inlined
 def _smallest_goal(chain, move, values):
     """The smallest goal at a move; ``values`` receives the pre-activations."""
     last, smallest = len(chain.sizes) - 1, np.inf

@@ -100,7 +100,7 @@ def _price_point(chain, room, high, p, worth):
         p.images[slot, i] = np.dot(chain.first[i], p.points[slot])
     p.moves[p.counts[0]] = slot
     p.counts[0] += 1
-    extend(chain, room, high, p, 1)
+    extend(chain, room, high, p, np.int64(1))
     return True
 
 

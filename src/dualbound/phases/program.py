@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from dualbound.phases import simplex
 from dualbound.phases.chain import Chain
@@ -29,7 +30,7 @@ PRICED_AT_MOST = 60
 """How many moves of a ball have columns; then those that are not made lose theirs. Where that does
 not suffice, because many small moves are made, there are more: see `wider`."""
 
-TOP, BALL, GOAL = 0, 1, 2
+TOP, BALL, GOAL = np.int64(0), np.int64(1), np.int64(2)
 """Variables: the smallest goal, what is left of the budget, and from here on the slacks of goals.
 Then come y, w, the slack of the triangle and the pre-activation of each neuron, and the moves."""
 
@@ -75,16 +76,22 @@ class Program(NamedTuple):
     leaning: np.ndarray
 
 
-def empty(chain: Chain, room: Room, at_most: int = PRICED_AT_MOST) -> Program:
-    """An empty one, with columns for so many moves of a ball."""
+def empty(
+    chain: Chain,
+    room: Room,
+    at_most: int = PRICED_AT_MOST,
+    halt: Bool[np.ndarray, "1"] | None = None,
+) -> Program:
+    """An empty one, with columns for so many moves of a ball; see `simplex.Dictionary.halt`."""
+    halt = np.zeros(1, dtype=np.bool_) if halt is None else halt
     h, k, n = chain.hidden, int(chain.sizes[-1]), chain.first.shape[1]
     ball = bool(np.isfinite(room.budget))
     moves = at_most if room.round else min(2 * n, at_most) if ball else n
     rows, columns = 2 * h + k + 1, moves + h + 1
-    variables = GOAL + k + 4 * h + max(2 * n, moves)
+    variables = int(GOAL) + k + 4 * h + max(2 * n, moves)
     return Program(
-        d=simplex.dictionary(rows, columns, variables),
-        trial=simplex.dictionary(rows, columns, variables),
+        d=simplex.dictionary(rows, columns, variables, halt),
+        trial=simplex.dictionary(rows, columns, variables, halt),
         moves=np.arange(moves),
         points=np.zeros((moves if room.round else 0, n)),
         images=np.zeros((moves if room.round else 0, int(chain.sizes[0]))),
@@ -105,7 +112,7 @@ def empty(chain: Chain, room: Room, at_most: int = PRICED_AT_MOST) -> Program:
 
 def wider(chain: Chain, room: Room, p: Program) -> Program:
     """The same program with columns for twice as many moves of a ball."""
-    wide = empty(chain, room, 2 * len(p.moves))
+    wide = empty(chain, room, 2 * len(p.moves), p.d.halt)
     wide.moves[: len(p.moves)] = p.moves
     wide.settled[:], wide.counts[:] = p.settled, p.counts
     wide.basic[:] = p.basic

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dualbound.phases.compiled import compiled
+from dualbound.phases.compiled import compiled, inlined
 
 
 @compiled
@@ -25,10 +25,10 @@ def workspace(chain):
 
 
 @compiled
-def _spend(gains, rooms, count, budget):
+def _spend(gains, rooms, budget):
     """The most that ``budget`` can earn, the largest gains first: quickselect by weight."""
     total = 0.0
-    first, last = 0, count - 1
+    first, last = 0, len(gains) - 1
     while first < last:
         pivot = gains[(first + last) // 2]
         i, j = first, last
@@ -98,7 +98,7 @@ def support(direction, room, gains, rooms):
             rooms[count] = room.up[p] if direction[p] > 0.0 else room.down[p]
             gains[count] = gain
             count += 1
-    return _spend(gains, rooms, count, room.budget)
+    return _spend(gains[:count], rooms[:count], room.budget)
 
 
 @compiled
@@ -222,7 +222,7 @@ def crown(chain, room, low, high, layer, neuron, sign, work):
     return total + chain.unit * size
 
 
-@compiled
+@inlined
 def _first_layer(chain, room, low, high, work):
     """Narrow the bounds of layer 1, exactly; False if nothing is left."""
     _, _, direction, gains, rooms = work

@@ -119,6 +119,8 @@ class Relaxation:
         room: of its inputs.
         least: goals below are of no interest.
         settled: neurons whose sign is the same everywhere in the room.
+        halt: once it is set, by another thread, whatever is being done ends early: what it proves
+            then is less.
     """
 
     def __init__(
@@ -127,10 +129,11 @@ class Relaxation:
         room: Room,
         least: float,
         settled: Bool[np.ndarray, " h"] | None = None,
+        halt: Bool[np.ndarray, "1"] | None = None,
     ) -> None:
         self._chain = chain
         self._work = propagation.workspace(chain)
-        self._program = program.empty(chain, room)
+        self._program = program.empty(chain, room, halt=halt)
         if settled is not None:
             self._program.settled[:] = settled
         self._room, self._least = room, least

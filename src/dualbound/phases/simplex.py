@@ -15,8 +15,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
-from dualbound.phases.compiled import compiled_loosely
+from dualbound.phases.compiled import NONE, compiled_loosely
 
 OPTIMAL, EMPTY, ENOUGH, GIVEN_UP = 0, 1, 2, 3
 """How `maximise` ends: at an optimum, without a feasible point, below what is of interest, or at
@@ -50,6 +51,7 @@ class Dictionary(NamedTuple):
         ratios: theirs, scratch.
         line: scratch of a row, apart from the table so that a pivot is compiled to vector code.
         entries: scratch of a column.
+        halt: ``(1,)``, set by another thread when there is no time left.
     """
 
     table: np.ndarray
@@ -65,9 +67,12 @@ class Dictionary(NamedTuple):
     ratios: np.ndarray
     line: np.ndarray
     entries: np.ndarray
+    halt: np.ndarray
 
 
-def dictionary(rows: int, columns: int, variables: int) -> Dictionary:
+def dictionary(
+    rows: int, columns: int, variables: int, halt: Bool[np.ndarray, "1"] | None = None
+) -> Dictionary:
     """An empty one."""
     return Dictionary(
         table=np.zeros((rows + 1, columns + 1)),
@@ -83,6 +88,7 @@ def dictionary(rows: int, columns: int, variables: int) -> Dictionary:
         ratios=np.zeros(columns),
         line=np.zeros(columns + 1),
         entries=np.zeros(rows + 1),
+        halt=np.zeros(1, dtype=np.bool_) if halt is None else halt,
     )
 
 
@@ -206,7 +212,7 @@ def ask(d, plus, minus, sign):
 @compiled_loosely
 def _leaving(d):
     """The row farthest from its box, or -1."""
-    best, found = 0.0, -1
+    best, found = 0.0, NONE
     for i in range(d.shape[0]):
         v, k = d.values[i], d.rows[i]
         off = max(d.low[k] - v, v - d.high[k])
@@ -249,7 +255,7 @@ def _entering(d, r, up):
         left -= size * (d.high[k] - d.low[k])
         if left <= 0.0:
             return j, passed
-    return -1, 0
+    return NONE, np.int64(0)
 
 
 @compiled_loosely
@@ -260,7 +266,7 @@ def maximise(d, enough, pivots, slow):
         d: the dictionary, with its objective.
         enough: or minus infinity.
         pivots: how many at most.
-        slow: give up once `WINDOW` pivots win less.
+        slow: give up once `WINDOW` pivots win less, or there is no time left.
     """
     place(d)
     before = np.inf
@@ -269,7 +275,7 @@ def maximise(d, enough, pivots, slow):
         if value < enough:
             return ENOUGH
         if count % WINDOW == 0:
-            if before - value < slow:
+            if before - value < slow or d.halt[0]:
                 return GIVEN_UP
             before = value
         r = _leaving(d)
@@ -299,12 +305,12 @@ def restore(d, basic):
     for c in range(d.shape[1]):
         if not basic[d.columns[c]]:
             continue
-        best, found = 1e-6, -1
+        best, found = 1e-6, NONE
         for r in range(d.shape[0]):
             if not basic[d.rows[r]] and abs(d.table[r, c]) > best:
                 best, found = abs(d.table[r, c]), r
         if found >= 0:
-            pivot(d, found, c, 0.0, 0)
+            pivot(d, found, c, 0.0, np.int64(0))
     d.weights[: d.shape[0]] = 1.0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from dualbound.phases import pricing, program, propagation, simplex
-from dualbound.phases.compiled import compiled
+from dualbound.phases.compiled import NONE, compiled, inlined
 from dualbound.phases.program import GOAL, TOP
 
 CUTOFF = 1e-7
@@ -24,7 +24,7 @@ WORTHWHILE = 0.1
 SLOW = 0.03
 """The bound of a neuron is taken as it is when a window of pivots wins less of its width."""
 
-PIVOTS = 2_000
+PIVOTS = np.int64(2_000)
 """A linear program that takes more is given up; its node is split or stays open."""
 
 
@@ -43,13 +43,13 @@ def refuted(chain, room, low, high, p, least, work):
     d = p.d
     r = d.shape[3]
     factor = 1.0 if d.values[r] < d.low[d.rows[r]] else -1.0
-    worth = program.read(chain, low, high, p, r, factor, -1, 0.0)
+    worth = program.read(chain, low, high, p, r, factor, NONE, 0.0)
     scale = max(np.max(p.goals), np.max(np.abs(p.multipliers)))
     if not 0.0 < scale < np.inf:
         return 0.0, 0.0
     p.goals[:] /= scale
     p.multipliers[:] /= scale
-    return _prove(chain, room, low, high, p, least, -1, 0.0, work), worth / scale
+    return _prove(chain, room, low, high, p, least, NONE, 0.0, work), worth / scale
 
 
 @compiled
@@ -74,7 +74,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
     best, moved = np.inf, False
     program.write(chain, room, low, high, p)
     for _ in range(200):
-        simplex.ask(d, TOP, -1, 1.0)
+        simplex.ask(d, TOP, NONE, 1.0)
         ended = simplex.maximise(d, least - CUTOFF, PIVOTS, -1.0)
         p.counts[1] += 1
         if ended == simplex.EMPTY:
@@ -88,13 +88,13 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
                 return best, moved
             continue
         m = d.shape[0]
-        worth = program.read(chain, low, high, p, m, 1.0, -1, 0.0)
+        worth = program.read(chain, low, high, p, m, 1.0, NONE, 0.0)
         total = np.sum(p.goals)
         if not total > 1e-9:
             return best, moved
         p.goals[:] /= total
         p.multipliers[:] /= total
-        most = _prove(chain, room, low, high, p, 0.0, -1, 0.0, work)
+        most = _prove(chain, room, low, high, p, 0.0, NONE, 0.0, work)
         if ended == simplex.OPTIMAL or most < best:
             best = most
             goals[:] = p.goals
@@ -113,7 +113,7 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
     return best, moved
 
 
-@compiled
+@inlined
 def _extreme(chain, room, low, high, least, p, i, side, rho, pi, moves, seen, work):
     """Narrow one bound of one neuron; False if the node turns out to be empty."""
     d, last = p.d, len(chain.sizes) - 1
@@ -121,7 +121,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, moves, seen, wo
     outputs, cut = GOAL + k, GOAL + k + h
     width = high[i] - low[i]
     left = high[i] - seen[1, i] if side == 0 else seen[0, i] - low[i]
-    if left < WORTHWHILE * width:
+    if left < WORTHWHILE * width or d.halt[0]:
         return True
     sign = 1.0 - 2.0 * side
     if room.budget == np.inf:
@@ -163,7 +163,7 @@ def _extreme(chain, room, low, high, least, p, i, side, rho, pi, moves, seen, wo
     return True
 
 
-@compiled
+@inlined
 def _face(chain, room, low, high, least, p, i, side, rho, pi, moves, work):
     """Fix the inputs of a box where the bound of a neuron known so far wants them."""
     sign = 1.0 - 2.0 * side
@@ -181,7 +181,7 @@ def _face(chain, room, low, high, least, p, i, side, rho, pi, moves, work):
     program.write(chain, room, low, high, p)
 
 
-@compiled
+@inlined
 def _see(p, h, outputs, cut, seen):
     """Widen the ranges of what pre-activations the points seen so far have."""
     d = p.d
@@ -241,7 +241,7 @@ def ahead(chain, room, low, high, least, p, candidates, found):
     h, k = chain.starts[last], chain.sizes[last]
     outputs, cut = GOAL + k, GOAL + k + h
     program.write(chain, room, low, high, p)
-    simplex.ask(p.d, TOP, -1, 1.0)
+    simplex.ask(p.d, TOP, NONE, 1.0)
     simplex.maximise(p.d, -np.inf, PIVOTS, -1.0)
     for at in range(len(candidates)):
         for side in range(2):

@@ -133,6 +133,7 @@ class PhaseTree:
         self._changed = threading.Condition()
         self._telling = threading.RLock()
         self._error: BaseException | None = None
+        self._halt = np.zeros(1, dtype=np.bool_)
         self._work = propagation.workspace(chain)
         h = chain.hidden
         self._won, self._samples = np.zeros((h, 2)), np.zeros((h, 2))
@@ -183,9 +184,9 @@ class PhaseTree:
         direction, leaning = np.zeros(self.chain.first.shape[1]), np.zeros(self.chain.hidden)
         for node in self._unproved():
             found = node.relaxed
-            if found is None:
+            if found is None or not np.any(found.goals):
                 most = propagation.goal_bound(self.chain, room, node.low, node.high, work)
-            elif self._support is not None and np.any(found.goals):
+            elif self._support is not None:
                 most = meant(
                     self.chain, room, node.low, node.high, found, self._support,
                     direction, leaning, work,
@@ -215,6 +216,7 @@ class PhaseTree:
         while any(worker.is_alive() for worker in workers):
             with self._changed:
                 self._changed.wait(0.1)
+            self._halt[0] = self.clock.expired or self._error is not None
             if self._on_node is not None and self._error is None:
                 with self._telling:
                     self._on_node()
@@ -232,7 +234,7 @@ class PhaseTree:
 
     def _worker(self, me: int) -> None:
         try:
-            relaxation = Relaxation(self.chain, self.room, self.least, self._settled)
+            relaxation = Relaxation(self.chain, self.room, self.least, self._settled, self._halt)
             work, rooms = propagation.workspace(self.chain), 0
             while (node := self._take(me)) is not None:
                 if rooms != self._rooms:
@@ -308,7 +310,8 @@ class PhaseTree:
             node.multipliers = node.multipliers.copy()
             if not relaxation.tighten(node.low, node.high, node.multipliers):
                 return []
-            node.relaxed = None
+            most = propagation.goal_bound(self.chain, self.room, node.low, node.high, work)
+            node.most, node.relaxed = min(node.most, most), None
             if not self._solve(node, relaxation):
                 return []
         if node.relaxed is not None and node.relaxed.move is not None:
@@ -336,7 +339,7 @@ class PhaseTree:
             if self._on_point is not None:
                 with self._telling:
                     self._on_point(dived.move)
-            if self._rooms == rooms:
+            if self._rooms == rooms or self._ended:
                 return False
             relaxation.narrow(self.room, self.least)
             if not self._propagated(node, work):
@@ -425,7 +428,7 @@ class PhaseTree:
 
 @cache
 def prepare() -> None:
-    """Compile all that a tree needs: most of a minute, unless an earlier process kept it."""
+    """Compile all that a tree needs: two to three minutes, unless an earlier process kept it."""
     cheapest.prepare()
     n = 8
     wave = np.sin(np.arange(1.0, n * n + 1)).reshape(n, n)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -22,7 +23,7 @@ def rounded_down(value: float, decimals: int = 6) -> str:
     >>> rounded_down(1.9999999)
     '1.999999'
     """
-    return f"{math.floor(value * 10**decimals) / 10**decimals:.{decimals}f}"
+    return _rounded(value, decimals, ROUND_FLOOR)
 
 
 def rounded_up(value: float, decimals: int = 6) -> str:
@@ -31,7 +32,28 @@ def rounded_up(value: float, decimals: int = 6) -> str:
     >>> rounded_up(1.0000001)
     '1.000001'
     """
-    return f"{math.ceil(value * 10**decimals) / 10**decimals:.{decimals}f}"
+    return _rounded(value, decimals, ROUND_CEILING)
+
+
+def directed(value: float, digits: int, *, upper: bool) -> str:
+    """So many significant digits, rounded up or down.
+
+    >>> directed(-1.23456e-5, 4, upper=True), directed(9.8765e20, 4, upper=False)
+    ('-0.00001234', '9.876e+20')
+    """
+    if not math.isfinite(value):
+        return f"{value}"
+    how = ROUND_CEILING if upper else ROUND_FLOOR
+    shortened = Context(prec=digits, rounding=how).create_decimal(value)
+    return f"{shortened:f}" if 1e-6 < abs(value) < 1e12 else f"{shortened:e}"
+
+
+def _rounded(value: float, decimals: int, how: str) -> str:
+    if not abs(value) < 1e12:
+        return directed(value, 15, upper=how == ROUND_CEILING)
+    step = Decimal(1).scaleb(-decimals)
+    exact = Decimal(value).quantize(step, rounding=how, context=Context(prec=60))
+    return f"{exact + 0:.{decimals}f}"  # 0 has no sign
 
 
 def counted(count: int, what: str) -> str:

@@ -53,7 +53,7 @@ class Columns(Engine):
         return Highs()
 
     def prepare(self, tell: Callable[[str], None]) -> None:
-        """See `Engine.prepare`: the search is compiled, which takes most of a minute, once."""
+        """See `Engine.prepare`: the search is compiled, which takes two to three minutes, once."""
         from dualbound.phases.compiled import is_kept
         from dualbound.phases.tree import prepare
 

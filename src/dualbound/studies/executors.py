@@ -39,6 +39,9 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 TOPIC = "dualbound-progress"
 
+IDLE = "60s"
+"""After so long without a question our own cluster ends: who asked may have been killed."""
+
 
 @runtime_checkable
 class Watched(Protocol):
@@ -113,17 +116,30 @@ class Processes(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See `Executor.submit`; waits until a process is idle."""
-        one = self._idle.get()
-        if one is None:
-            one = _one_process()
-            with self._lock:
-                self._all.append(one)
-        future: Future[T] = one.submit(fn, *args, **kwargs)
-        future.add_done_callback(lambda done: self._back(one, done))
+        while True:
+            one = self._idle.get()
+            if one is None:
+                one = _one_process()
+                with self._lock:
+                    self._all.append(one)
+            try:
+                future: Future[T] = one.submit(fn, *args, **kwargs)
+            except BrokenExecutor:  # it ended while it was idle
+                self._back(one, broken=True)
+                continue
+            except BaseException:
+                self._back(one, broken=False)
+                raise
+            break
+
+        def done(of: Future[Any]) -> None:
+            self._back(one, not of.cancelled() and isinstance(of.exception(), BrokenExecutor))
+
+        future.add_done_callback(done)
         return future
 
-    def _back(self, one: Any, done: Future[Any]) -> None:
-        broken = not done.cancelled() and isinstance(done.exception(), BrokenExecutor)
+    def _back(self, one: Any, broken: bool) -> None:
+        """Take a process back that is idle again, or make room for another one."""
         if broken:
             with self._lock:
                 self._all.remove(one)
@@ -213,7 +229,9 @@ class Dask(Executor):
         if address is None:
             # Of those that Dask can start, the one that needs no guard in the user's script.
             self._cluster = SubprocessCluster(
-                n_workers=core_count(), threads_per_worker=1, scheduler_kwargs={"dashboard": False}
+                n_workers=core_count(),
+                threads_per_worker=1,
+                scheduler_kwargs={"dashboard": False, "idle_timeout": IDLE},
             )
         try:
             self._client = Client(address or self._cluster, timeout="10s")

@@ -134,7 +134,12 @@ def work_off(
             task = task_of(one)
             if isinstance(executor, Inline):
                 executor.on_tell = lambda one=one: _look_at(one, moment, executor, clock, watch)  # type: ignore[misc]
-            flying[executor.submit(carry_out, task, tell)] = one
+            try:
+                flying[executor.submit(carry_out, task, tell)] = one
+            except RuntimeError as error:  # broken, or shut down
+                raise WorkersLost(
+                    f"The executor takes no more questions: {error}. The answers so far are kept."
+                ) from error
         done, _ = wait(flying, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
         if clock.interrupted:
             break

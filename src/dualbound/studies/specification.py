@@ -134,7 +134,7 @@ class Specification:
         path = folder / FILE
         try:
             table = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InvalidInput(f"{path} is not TOML: {error}.") from error
         title = table.pop("title", folder.resolve().name)
         entries = table.pop("questions", None)

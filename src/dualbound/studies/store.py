@@ -366,7 +366,8 @@ class Store:
     def _one(self, column: str, question: int) -> Any:
         with _mapped(self.path):
             row = self._sql.execute(
-                f"SELECT {column} FROM answers WHERE question = ?",
+                f"SELECT {column} FROM answers JOIN questions ON id = question "
+                "WHERE question = ? AND NOT retired",
                 (question,),
             ).fetchone()
         if row is None:
@@ -400,6 +401,8 @@ def _mapped(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         said = str(error)
+        if "decode" in said or "malformed" in said:
+            raise DataError(f"{path} is damaged: {said}. {_RECOVER}") from error
         if "no such" in said:
             raise DataError(
                 f"{path} is not the database of a study ({said}). Move it away to begin anew."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from dualbound.errors import InvalidInput, OutputError
+from dualbound.errors import DataError, InvalidInput, OutputError
 from dualbound.limits import Clock
 from dualbound.network import Network
 from dualbound.studies.executors import Inline, check_executor, compile_first, executor_named
@@ -154,7 +154,14 @@ class Study:
         frame = pd.DataFrame.from_records(rows, columns=names, index="id")
         kinds = {"INTEGER": "Int64", "REAL": "float64"}
         wanted = {name: kinds[kind] for name, kind in COLUMNS.items() if kind in kinds}
-        return frame.astype(wanted | {"label": "Int64", "replayed": "boolean"})
+        wanted |= {"label": "Int64", "replayed": "boolean", "started": "float64"}
+        try:
+            return frame.astype(wanted | {"finished": "float64"})
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.folder / ANSWERS} holds what no run has written: {error}. Bring back a "
+                "copy of it, or move it away to begin anew."
+            ) from error
 
     def witness(self, number: int) -> Float[np.ndarray, "*shape"] | None:
         """The witness of an answer, in the network's input shape; None if it has none.
@@ -176,6 +183,18 @@ class Study:
         """
         with self.store() as store:
             return store.counts()
+
+    @property
+    def edited(self) -> bool:
+        """Whether ``study.toml`` is another one by now than the last run took up.
+
+        Raises:
+            DataError: the study was never run.
+        """
+        with self.store() as store:
+            then = store.meta(FILE)
+        now = (self.folder / FILE).read_text(encoding="utf-8", errors="replace")
+        return then is not None and then != now
 
     def files(self) -> set[Path]:
         """The files that belong to the study: what it reads, and its answers."""

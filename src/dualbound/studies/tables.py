@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.studies.asks import meant
-from dualbound.studies.row import CERTIFIED, REFUTED, SETTLED
+from dualbound.studies.row import CERTIFIED, FAILED, REFUTED, SETTLED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +21,6 @@ BY = ("name", "network")
 
 OF = ("value", "gap", "seconds", "nodes")
 """The columns that are summed up, if nothing else is said."""
-
-FIGURES = ("mean", "std", "min", "25%", "50%", "75%", "max")
 
 VERIFY = "verify"
 """The kind of question of which is counted how many are certified, refuted and open."""
@@ -39,12 +38,35 @@ def select(frame: pd.DataFrame, where: Sequence[str] = ()) -> pd.DataFrame:
         column, sign, value = _condition(condition)
         _known(frame, [column])
         values = frame.index.to_series() if column == frame.index.name else frame[column]
-        same = values.astype("string").fillna("") == value
+        same = _equal(values, value)
         frame = frame[same if sign == "=" else ~same]
     if frame.empty:
         asked = f" with {', '.join(where)}" if where else ""
         raise InvalidInput(f"There is no answer{asked}.")
     return frame
+
+
+def _equal(values: pd.Series, wanted: str) -> pd.Series:
+    """Where a column has a value: numbers as numbers, whatever they are written like; or nothing.
+
+    Raises:
+        InvalidInput: a column of numbers or of true and false has no such value.
+    """
+    import pandas as pd
+
+    if wanted == "":
+        return values.isna() | (values.astype("string") == "").fillna(False).astype(bool)
+    if pd.api.types.is_bool_dtype(values):
+        if wanted.lower() not in ("true", "false"):
+            raise InvalidInput(f"{values.name} is true or false, found {wanted!r}.")
+        return (values == (wanted.lower() == "true")).fillna(False).astype(bool)
+    if pd.api.types.is_numeric_dtype(values):
+        try:
+            number = float(wanted)
+        except ValueError:
+            raise InvalidInput(f"{values.name} has numbers, found {wanted!r}.") from None
+        return (values.astype("float64") == number).fillna(False).astype(bool)
+    return (values.astype("string") == wanted).fillna(False).astype(bool)
 
 
 def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF) -> pd.DataFrame:
@@ -57,9 +79,10 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
 
     Returns:
         A row for each group, in the order of their first questions: ``count``, ``solved`` (nothing
-        left to prove), where there are verifications how many of them are ``certified``,
-        ``refuted`` and ``open``, and for each column its mean, standard deviation, least, quartiles
-        and largest, as ``(column, figure)``.
+        left to prove), where any question failed how many did, where there are verifications how
+        many of them are ``certified``, ``refuted`` and ``open``, and for each column how many
+        answers have a number there, their mean, standard deviation, least, quartiles and largest,
+        as ``(column, figure)``.
 
     Raises:
         InvalidInput: no such column, or one without numbers.
@@ -67,6 +90,7 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
     import pandas as pd
 
     _known(frame, [*by, *of])
+    frame = frame.reset_index()  # the number of an answer is a column like others
     if not by or not of:
         raise InvalidInput("Name at least one column to group by, and one to sum up.")
     for column in of:
@@ -78,12 +102,18 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
         ("", "count"): groups.size(),
         ("", "solved"): groups["solved"].sum(),
     }
+    failed = frame["status"] == FAILED
+    if failed.any():
+        parts["", "failed"] = (
+            frame.assign(failed=failed).groupby(list(by), sort=False, dropna=False)["failed"].sum()
+        )
     parts |= _verified(frame, by)
     for column in of:
         values = frame.assign(**{column: frame[column].astype("float64")}).groupby(
             list(by), sort=False, dropna=False
         )[column]
         parts |= {
+            (column, "count"): values.count(),
             (column, "mean"): values.mean(),
             (column, "std"): values.std(),
             (column, "min"): values.min(),
@@ -95,21 +125,30 @@ def grouped(frame: pd.DataFrame, by: Sequence[str] = BY, of: Sequence[str] = OF)
     return pd.DataFrame(parts)
 
 
-def _verified(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, str], pd.Series]:
-    """How many verifications ended how, where there are any.
+def verified(frame: pd.DataFrame) -> dict[str, pd.Series] | None:
+    """Which verifications are ``certified``, ``refuted`` and ``open``; None where there are none.
 
     An image that the network misreads is refuted, whatever was asked of it. Failed questions are
-    open: nothing is known of them.
+    neither: nothing is known of them, and they are counted by themselves.
     """
     if "query" not in frame or not (frame["query"] == VERIFY).any():
-        return {}
+        return None
     of = frame["query"] == VERIFY
     label, before = frame["label"], frame["label_before"]
     misread = (label.notna() & before.notna() & (label != before)).fillna(False).astype(bool)
     certified = (frame["status"] == CERTIFIED) & ~misread
     refuted = (frame["status"] == REFUTED) | misread
-    states = {"certified": certified, "refuted": refuted, "open": ~certified & ~refuted}
-    marked = frame.assign(**{name: state & of for name, state in states.items()}, of=of)
+    left = ~certified & ~refuted & (frame["status"] != FAILED)
+    states = {"certified": certified, "refuted": refuted, "open": left}
+    return {name: state & of for name, state in states.items()}
+
+
+def _verified(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, str], pd.Series]:
+    """How many verifications ended how, where there are any."""
+    states = verified(frame)
+    if states is None:
+        return {}
+    marked = frame.assign(**states, of=frame["query"] == VERIFY)
     groups = marked.groupby(list(by), sort=False, dropna=False)
     asked = groups["of"].any()
     return {("", name): groups[name].sum().astype("Int64").where(asked) for name in states}
@@ -139,11 +178,11 @@ def written(table: pd.DataFrame, format_: str, path: Path | None) -> str:
     if format_ == "csv":
         text = _flat(table).to_csv(lineterminator="\n")
     elif format_ == "latex":
-        text = table.to_latex(
+        text = _dated(table).to_latex(
             float_format=lambda v: f"{v:.4g}", na_rep="--", escape=True, multirow=False
         )
     else:
-        text = _as_text(table)
+        text = _as_text(_dated(table))
     return text if path is None else _stored(text.encode(), path)
 
 
@@ -159,6 +198,21 @@ def _as_text(table: pd.DataFrame) -> str:
         block = table[column].to_string(float_format=lambda v: f"{v:.4g}", na_rep="–")
         blocks.append(f"{column}\n{block}")
     return "\n\n".join(blocks) + "\n"
+
+
+def _dated(table: pd.DataFrame) -> pd.DataFrame:
+    """Times as people read them."""
+    import pandas as pd
+
+    if isinstance(table.columns, pd.MultiIndex):
+        return table
+    times = [name for name in ("started", "finished") if name in table.columns]
+    return table.assign(
+        **{
+            name: pd.to_datetime(table[name], unit="s").dt.strftime("%Y-%m-%d %H:%M:%S")
+            for name in times
+        }
+    )
 
 
 def _dashed(counts: pd.Series) -> pd.Series:
@@ -193,10 +247,9 @@ def _stored(contents: bytes, path: Path) -> str:
 
 
 def _condition(text: str) -> tuple[str, str, str]:
-    for sign in ("!=", "==", "="):
-        column, found, value = text.partition(sign)
-        if found:
-            return column.strip(), "!=" if sign == "!=" else "=", value.strip()
+    found = re.fullmatch(r"\s*(\w+)\s*(!=|==?)(.*)", text, re.DOTALL)
+    if found:
+        return found[1], "!=" if found[2] == "!=" else "=", found[3].strip()
     raise InvalidInput(f"A condition is COLUMN=VALUE or COLUMN!=VALUE, found {text!r}.")
 
 

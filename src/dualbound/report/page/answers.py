@@ -113,7 +113,10 @@ def called(series: str, network: str) -> str:
 @functools.lru_cache(maxsize=4096)
 def options_of(text: str) -> Mapping[str, Any]:
     """Of a question, from its column."""
-    read = json.loads(text)
+    try:
+        read = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"The options of a question are damaged: {text!r} ({error}).") from error
     return read if isinstance(read, dict) else {}
 
 
@@ -134,7 +137,7 @@ def bound_of(query: str, options: Mapping[str, Any], value: object) -> str:
 
 def value_of(options: Mapping[str, Any], value: object) -> str:
     """A question's value in words; a count in L0."""
-    return numbers.integer(value) if options.get("norm") == "l0" else numbers.fixed(value, 4)
+    return numbers.integer(value) if options.get("norm") == "l0" else numbers.distance(value)
 
 
 def _asked(study: Study, store: Store) -> tuple[Specification, bool]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pandas as pd
 from dualbound.region import NORMS
 from dualbound.report.page import numbers
 from dualbound.report.page.answers import NEAREST, Answers, called, groups
+from dualbound.report.page.excerpt import Excerpt
 from dualbound.report.page.tables import Line, Table
 
 LABELS = 24
@@ -92,19 +95,19 @@ def by_class(answers: Answers) -> Table | None:
     )  # fmt: skip
 
 
-def matrices(answers: Answers) -> list[Matrix]:
+def matrices(answers: Answers) -> Excerpt[Matrix]:
     """For each series and network a table from original to reached label."""
     frame = answers.of(NEAREST)
     frame = frame[frame["label_before"].notna() & frame["label_after"].notna()]
-    found: list[Matrix] = []
+    found: list[Callable[[], Matrix]] = []
     for (series, network), rows in groups(frame):
         labels = sorted(
             {int(v) for v in rows["label_before"]} | {int(v) for v in rows["label_after"]}
         )
-        if len(labels) <= LABELS and len(found) < MATRICES:
+        if len(labels) <= LABELS:
             title = NORMS[str(rows["asked_norm"].iloc[0])].title
-            found.append(_matrix(f"{called(series, network)} · {title}", labels, rows))
-    return found
+            found.append(partial(_matrix, f"{called(series, network)} · {title}", labels, rows))
+    return Excerpt.of(found, MATRICES)
 
 
 def _matrix(heading: str, labels: list[int], rows: pd.DataFrame) -> Matrix:

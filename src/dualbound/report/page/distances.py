@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +17,7 @@ from dualbound.report.page.answers import NEAREST, Answers, called, groups
 from dualbound.report.page.drawing import (
     INK,
     OPEN,
+    PANELS,
     QUIET,
     RULE,
     SERIES,
@@ -23,6 +26,7 @@ from dualbound.report.page.drawing import (
     Panel,
     inlined,
 )
+from dualbound.report.page.excerpt import Excerpt
 from dualbound.report.page.tables import Line, Table
 from dualbound.report.picture import new_figure
 
@@ -33,8 +37,6 @@ BINS = 48
 
 ROWS = 8
 """At most so many histograms in one panel."""
-
-PANELS = 8
 
 INTERVALS = 24
 """At most so many open questions are drawn below a histogram, the widest ones."""
@@ -88,17 +90,17 @@ class Distances:
         return f"{self.name}: {'; '.join(parts)}"
 
 
-def distances(answers: Answers) -> list[Panel]:
+def distances(answers: Answers) -> Excerpt[Panel]:
     """For each norm a panel, or some if there are many series and networks."""
     frame = answers.of(NEAREST)
-    found: list[Panel] = []
+    drawn: list[Callable[[], Panel]] = []
     for norm in NORMS:
         rows = frame[(frame["asked_norm"] == norm) & frame["value"].notna()]
         of = [Distances.of(called(*key), part) for key, part in groups(rows)]
         for first in range(0, len(of), ROWS):
-            key = f"distances{len(found)}"
-            found.append(_panel(key, NORMS[norm].title, of[first : first + ROWS]))
-    return found[:PANELS]
+            key = f"distances{len(drawn)}"
+            drawn.append(partial(_panel, key, NORMS[norm].title, of[first : first + ROWS]))
+    return Excerpt.of(drawn, PANELS)
 
 
 def _panel(key: str, title: str, rows: list[Distances]) -> Panel:

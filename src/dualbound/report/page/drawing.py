@@ -38,6 +38,9 @@ WIDTH, HEIGHT = 480.0, 290.0
 SIZE = 11.5
 """Of its text."""
 
+PANELS = 24
+"""At most so many to a part of the page."""
+
 POINTS = 240
 """At most so many to a line: more cannot be told apart in a panel."""
 
@@ -148,7 +151,7 @@ def inlined(figure: Figure, key: str, words: str) -> str:
     drawn = _with_ids(drawn, key)
     drawn = re.sub(r"font-family:[^;\"]*;? ?", "", drawn)
     drawn = re.sub(r' transform="rotate\(-?0 [^"]*\)"', "", drawn)
-    drawn = re.sub(r"(\d+\.\d\d)\d+", r"\1", drawn)
+    drawn = re.sub(r"<[^>]*>", _shorter, drawn)
     for colour, variable in _VARIABLES.items():
         drawn = drawn.replace(colour, f"var(--{variable})")
     drawn = re.sub(f"{_STAND_IN}0([1-6])", r"var(--c\1)", drawn)
@@ -160,6 +163,11 @@ def inlined(figure: Figure, key: str, words: str) -> str:
         f'xmlns="http://www.w3.org/2000/svg"><title>{said}</title>'
     )
     return head + drawn[drawn.index(">") + 1 :].strip()
+
+
+def _shorter(tag: re.Match[str]) -> str:
+    """A tag with two decimals to a coordinate; the text between tags is somebody's number."""
+    return re.sub(r"(\d+\.\d\d)\d+", r"\1", tag[0])
 
 
 def _with_ids(drawn: str, key: str) -> str:

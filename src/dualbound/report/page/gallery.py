@@ -23,6 +23,7 @@ from dualbound.report.page.answers import (
     options_of,
     value_of,
 )
+from dualbound.report.page.excerpt import Excerpt
 from dualbound.report.page.pictures import Picture
 from dualbound.report.words import CHANGED, counted
 
@@ -70,21 +71,27 @@ class Wall:
     triples: tuple[Triple, ...]
 
 
-def galleries(answers: Answers) -> list[Wall]:
-    """For each series of nearest questions and network some triples, within `TRIPLES` in all."""
+def galleries(answers: Answers) -> Excerpt[Wall]:
+    """For each series of nearest questions and network some triples, within `TRIPLES` in all.
+
+    What is left out are triples.
+    """
     originals = _Originals(answers)
     walls, left = [], TRIPLES
+    left_out = 0
     frame = answers.of(NEAREST)
     for (series, network), rows in groups(frame[frame["replayed"].fillna(False)]):
         triples = []
         for place, number in chosen(rows):
-            if left > 0:
+            if left == 0:
+                left_out += 1
+            else:
                 triple = _triple(answers, originals, place, number, rows.loc[[number]].iloc[0])
                 triples += [] if triple is None else [triple]
                 left -= 1
         if triples:
             walls.append(Wall(called(series, network), tuple(triples)))
-    return walls
+    return Excerpt(tuple(walls), left_out)
 
 
 def chosen(rows: pd.DataFrame) -> Iterator[tuple[str, int]]:

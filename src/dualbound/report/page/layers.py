@@ -44,7 +44,7 @@ def bounded(answers: Answers) -> Table | None:
             "tight",
         ),
         (5, 6, 7, 8),
-        tuple(lines[:2000]),
+        tuple(lines),
         f"dualbound study table {answers.folder} --rows --where query=bounds",
         filtered=len(lines) > 12,
         state=9,

@@ -9,7 +9,10 @@ import math
 
 import pandas as pd
 
-from dualbound.report.words import rounded_down, rounded_up, whole
+from dualbound.report.words import directed, rounded_down, rounded_up, whole
+
+SMALL = 1e-3
+"""Of what is below, four decimals would say little or nothing."""
 
 NOTHING = "–"
 """Where there is no number."""
@@ -49,6 +52,16 @@ def number(value: object, digits: int = 4) -> str:
     digits = max(digits, len(str(int(abs(of)))))
     form = f",.{digits}g" if of.is_integer() else f"#,.{digits}g"
     return _signed(format(of, form).removesuffix("."))
+
+
+def distance(value: object) -> str:
+    """Four decimals, or four digits of what is small.
+
+    >>> distance(1.5), distance(-1.23456e-5), distance(0.0)
+    ('1.5000', '−1.235e-05', '0.0000')
+    """
+    of = plain(value)
+    return number(of) if of is not None and 0 < abs(of) < SMALL else fixed(of, 4)
 
 
 def fixed(value: object, decimals: int) -> str:
@@ -101,18 +114,22 @@ def gap(value: object) -> str:
 
 
 def bound(value: object, *, upper: bool = False, count: bool = False) -> str:
-    """A bound, rounded so that what is written is proved too.
+    """A bound, rounded so that what is written is proved too; small ones to four digits.
 
     >>> bound(1.99999), bound(1.00001, upper=True), bound(3.2, count=True)
     ('1.9999', '1.0001', '4')
+    >>> bound(-1.23456e-5, upper=True), bound(0.0)
+    ('−0.00001234', '0.0000')
     """
     of = plain(value)
     if of is None or math.isinf(of):
         return number(of)
     if count:
         return str(whole(of))
+    if 0 < abs(of) < SMALL:
+        return _signed(directed(of, 4, upper=upper))
     return _signed((rounded_up if upper else rounded_down)(of, 4))
 
 
 def _signed(text: str) -> str:
-    return text.replace("-", "−") if text.startswith("-") else text
+    return "−" + text[1:] if text.startswith("-") else text

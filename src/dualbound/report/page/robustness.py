@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from dualbound.region import NORMS
 from dualbound.report.page import numbers
 from dualbound.report.page.answers import NEAREST, VERIFY, Answers, groups, options_of
 from dualbound.report.page.drawing import (
+    PANELS,
     SERIES,
     Panel,
     inlined,
@@ -26,16 +28,14 @@ from dualbound.report.page.drawing import (
     style_of,
     thinned,
 )
+from dualbound.report.page.excerpt import Excerpt
 from dualbound.report.page.survival import LINES
 from dualbound.report.page.tables import Line, Table
 from dualbound.report.words import counted, whole
 from dualbound.studies.row import CERTIFIED, REFUTED
 
-PANELS = 12
-"""At most so many series."""
-
 RADII = 7
-"""At so many the numbers stand below a panel."""
+"""At about so many the numbers stand below a panel, where none were asked about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,29 +124,33 @@ def _misread(rows: pd.DataFrame) -> Bool[np.ndarray, " n"]:
     return wrong.fillna(False).to_numpy(bool)
 
 
-def robustness(answers: Answers) -> list[Panel]:
+def robustness(answers: Answers) -> Excerpt[Panel]:
     """A panel for each series of nearest or verify questions, norm by norm; none for repairs."""
     frame = answers.of(NEAREST, VERIFY)
     frame = frame[frame["target_kind"] != "repair"]
-    found: list[Panel] = []
+    drawn: list[Callable[[], Panel]] = []
     norms = [norm for norm in NORMS if (frame["asked_norm"] == norm).any()]
     for norm in norms:
         for (series,), rows in groups(frame[frame["asked_norm"] == norm], "name"):
             networks = list(groups(rows, "network"))
             for first in range(0, len(networks), LINES):
                 part = {name: of for (name,), of in networks[first : first + LINES]}
-                panel = _panel(f"robust{len(found)}", norm, series, part, answers)
-                found += [] if panel is None else [panel]
-    return found[:PANELS]
+                curves = {name: Robustness.of(rows) for name, rows in part.items()}
+                if max(float(curve.steps[-1]) for curve in curves.values()) > 0:
+                    key = f"robust{len(drawn)}"
+                    drawn.append(partial(_panel, key, norm, series, part, curves, answers))
+    return Excerpt.of(drawn, PANELS)
 
 
 def _panel(
-    key: str, norm: str, series: str, networks: Mapping[str, pd.DataFrame], answers: Answers
-) -> Panel | None:
-    curves = {name: Robustness.of(rows) for name, rows in networks.items()}
+    key: str,
+    norm: str,
+    series: str,
+    networks: Mapping[str, pd.DataFrame],
+    curves: Mapping[str, Robustness],
+    answers: Answers,
+) -> Panel:
     end = max(float(curve.steps[-1]) for curve in curves.values())
-    if end <= 0:
-        return None
     figure, ax = panel_axes()
     shade = max(0.08, 0.3 / len(curves))  # many of them lie over one another
     for k, curve in enumerate(curves.values()):
@@ -235,7 +239,7 @@ def _asked_radii(networks: Mapping[str, pd.DataFrame]) -> Float[np.ndarray, " r"
         for rows in networks.values()
         for text in rows[rows["query"] == VERIFY]["options"]
     }
-    return np.array(sorted(asked)[: RADII + 2])
+    return np.array(sorted(asked))
 
 
 def _reached(options: Mapping[str, Any], networks: Mapping[str, pd.DataFrame]) -> str:

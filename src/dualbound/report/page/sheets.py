@@ -62,9 +62,8 @@ def sheets(answers: Answers) -> list[Sheet]:
     for (series, network), rows in groups(frame[~frame["failed"]]):
         shown = rows.head(left)
         left -= len(shown)
-        if len(shown):
-            tiles = tuple(_tile(answers, int(str(number)), row) for number, row in shown.iterrows())
-            found.append(Sheet(called(series, network), tiles, len(rows) - len(shown)))
+        tiles = tuple(_tile(answers, int(str(number)), row) for number, row in shown.iterrows())
+        found.append(Sheet(called(series, network), tiles, len(rows) - len(shown)))
     return found
 
 

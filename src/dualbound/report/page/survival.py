@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
@@ -9,6 +12,7 @@ from jaxtyping import Float
 from dualbound.report.page import numbers
 from dualbound.report.page.answers import ACTIVATE, NEAREST, PERFECT, VERIFY, Answers, groups
 from dualbound.report.page.drawing import (
+    PANELS,
     Panel,
     inlined,
     keys_of,
@@ -18,28 +22,26 @@ from dualbound.report.page.drawing import (
     style_of,
     thinned,
 )
+from dualbound.report.page.excerpt import Excerpt
 
 LEAST = 1e-3
 """Seconds that are drawn for anything faster."""
-
-PANELS = 12
-"""At most so many series."""
 
 LINES = 6
 """At most so many networks in one panel."""
 
 
-def survival(answers: Answers) -> list[Panel]:
+def survival(answers: Answers) -> Excerpt[Panel]:
     """A panel for each series of which anything is proved, a line for each of its networks."""
-    found: list[Panel] = []
+    drawn: list[Callable[[], Panel]] = []
     frame = answers.of(NEAREST, VERIFY, ACTIVATE, PERFECT)
     for (series,), rows in groups(frame, "name"):
         networks = list(groups(rows, "network"))
         for first in range(0, len(networks), LINES):
             part = {name: of for (name,), of in networks[first : first + LINES]}
             if any(len(solved_within(of)[0]) for of in part.values()):
-                found.append(_panel(f"survival{len(found)}", series, part))
-    return found[:PANELS]
+                drawn.append(partial(_panel, f"survival{len(drawn)}", series, part))
+    return Excerpt.of(drawn, PANELS)
 
 
 def solved_within(rows: pd.DataFrame) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:

@@ -10,6 +10,7 @@ import pandas as pd
 from dualbound.report.page import numbers
 from dualbound.report.page.answers import (
     FORWARD,
+    VERIFY,
     Answers,
     bound_of,
     groups,
@@ -17,6 +18,7 @@ from dualbound.report.page.answers import (
     state,
     value_of,
 )
+from dualbound.studies.tables import verified
 
 KINDS = {"open": "o", "no witness": "o", "differs": "o", "failed": "f"}
 """Classes of rows that stand out, by the state of their question."""
@@ -63,8 +65,15 @@ class Table:
 def headline(answers: Answers) -> Table:
     """The figures that are read first: one row for each series and network."""
     lines = []
+    states = verified(answers.frame)
     for (series, network), rows in groups(answers.frame):
         is_open = rows[~rows["settled"] & ~rows["failed"]]
+        if states is not None:
+            decided = [int(states[name][rows.index].sum()) for name in ("certified", "refuted")]
+            asked = (rows["query"] == VERIFY).any()
+            certified = [numbers.integer(n) if asked else numbers.NOTHING for n in decided]
+        else:
+            certified = []
         lines.append(
             Line(
                 (
@@ -72,6 +81,7 @@ def headline(answers: Answers) -> Table:
                     network,
                     numbers.integer(len(rows)),
                     numbers.share(int(rows["settled"].sum()), len(rows)),
+                    *certified,
                     numbers.number(_mean(rows["value"])),
                     numbers.number(_median(rows["value"])),
                     numbers.integer(len(is_open)),
@@ -85,16 +95,19 @@ def headline(answers: Answers) -> Table:
         "headline",
         "Each series and network. Means and medians of values are over the questions that have a "
         "witness, proved or open; the gap is that of the open ones"
+        + ("; an image that is misread counts as refuted" if states is not None else "")
         + (
             "; of forward questions, proved means that the program's outputs are the network's."
             if (answers.frame["query"] == FORWARD).any()
             else "."
         ),
         (
-            "series", "network", "questions", "proved", "mean value", "median value", "open",
-            "mean gap of open", "median seconds", "mean nodes",
+            "series", "network", "questions", "proved",
+            *(() if states is None else ("certified", "refuted")),
+            "mean value", "median value", "open", "mean gap of open", "median seconds",
+            "mean nodes",
         ),
-        tuple(range(3, 11)),
+        tuple(range(3, 11 if states is None else 13)),
         tuple(lines),
         f"dualbound study table {answers.folder}",
     )  # fmt: skip
@@ -208,7 +221,7 @@ def failures(answers: Answers) -> Table | None:
         "Questions that were given up, by reason.",
         ("reason", "questions", "which"),
         (2,),
-        tuple(lines[:200]),
+        tuple(lines),
         f"dualbound study table {answers.folder} --rows --where status=failed",
     )
 

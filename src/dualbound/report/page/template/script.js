@@ -30,7 +30,7 @@
 
   // A cell as a number; what is none goes last.
   const numeric = (text) => {
-    const plain = text.replace(/[,\s%]/g, "").replace("−", "-").replace(/^[<>]/, "");
+    const plain = text.replace(/[,\s%]/g, "").replace(/−/g, "-").replace(/^[<>]/, "");
     if (plain === "∞") return Infinity;
     const value = plain === "" ? NaN : Number(plain);
     return Number.isNaN(value) ? null : value;
