@@ -98,7 +98,9 @@ class TestAdversaries:
         criterion = Exact(partners=partners).criterion
         x, y = DATA.values(), DATA.labels
         everywhere = {one.index: one for one in nearest_ones}
-        for one in adversaries(network, x, y, criterion_of=criterion):
+        sent = list(adversaries(network, x, y, criterion_of=criterion))
+        assert len(sent) == len(everywhere)
+        for one in sent:
             assert one.x is not None
             assert label(network, one.x[None])[0] == partners[y[one.index]]
             assert one.value >= everywhere[one.index].bound
@@ -113,9 +115,11 @@ class TestAdversaries:
 
     def test_within_a_cap_move_no_further(self, network: Network) -> None:
         x = DATA.values()
-        for one in adversaries(network, x, DATA.labels, cap=0.3):
-            if one.x is not None:
-                assert np.abs(one.x - x[one.index]).max() <= 0.3 + 1e-9
+        found = [one for one in adversaries(network, x, DATA.labels, cap=0.3) if one.x is not None]
+        assert found
+        for one in found:
+            assert one.x is not None
+            assert np.abs(one.x - x[one.index]).max() <= 0.3 + 1e-9
 
     def test_of_two_processes_are_those_of_one(
         self, network: Network, nearest_ones: list[Adversary]

@@ -3,10 +3,12 @@
 from dualbound.queries.activate import Activation, activate
 from dualbound.queries.activate_layer import activate_layer
 from dualbound.queries.answer import Answer, Runtime, Stats, Status, Witness
-from dualbound.queries.attack import AtRadius, Attacked, Attacking, attack
+from dualbound.queries.attack import attack
+from dualbound.queries.attacked import AtRadius, Attacked, Attacking
 from dualbound.queries.bounds import bounds
 from dualbound.queries.classify import Classification, classify
-from dualbound.queries.compare import Compared, Comparing, Distance, Margin, Side, compare
+from dualbound.queries.compare import compare
+from dualbound.queries.compared import Compared, Comparing, Distance, Margin, Side
 from dualbound.queries.nearest import nearest
 from dualbound.queries.neurons import Neuron, layer_node
 from dualbound.queries.perfect import perfect

@@ -10,7 +10,8 @@ import numpy as np
 
 from dualbound.files import write_whole
 from dualbound.limits import Limits
-from dualbound.queries.compare import Margin, smallest_margin
+from dualbound.queries.compare import smallest_margin
+from dualbound.queries.compared import Margin
 from dualbound.queries.models import load
 from dualbound.studies.experiment import Cell, Kept, Result
 from dualbound.studies.protocols.protocol import Comparison, number

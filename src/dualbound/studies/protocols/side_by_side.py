@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dualbound.queries.compare import Compared, Margin, Side
+from dualbound.queries.compared import Compared, Margin, Side
 from dualbound.studies.protocols.protocol import Comparison, number
 
 Row = tuple[object, ...]
