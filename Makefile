@@ -1,4 +1,4 @@
-# make demo | test | lint | bench | fuzz | clean. Each makes the environment that it needs, once.
+# make demo | test | test-rest | lint | bench | fuzz | clean. Each makes the environment that it needs, once.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,14 +11,22 @@ endif
 # The work is parallel over processes; threads of the linear algebra below them only get in the way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint bench fuzz clean
+.PHONY: demo test test-rest compiled lint bench fuzz clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/.installed
 	@$(BIN)/dualbound demo
 
-test: .venv/.installed
-	@$(BIN)/pytest -q -n 2
+# The first cases of every test, within minutes; what takes longer is the rest.
+test: compiled
+	@$(BIN)/pytest -q -n 2 --part quick
+
+test-rest: compiled
+	@$(BIN)/pytest -q -n 2 --part rest
+
+# The search is compiled once, and not by each process of the tests for itself.
+compiled: .venv/.installed
+	@$(BIN)/python -c "from dualbound.phases.tree import prepare; prepare()"
 
 lint: .venv/.installed
 	@$(BIN)/ruff check --quiet

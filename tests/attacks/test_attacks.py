@@ -71,6 +71,7 @@ def problem_of(case: Case) -> NearestProblem:
     )
 
 
+@pytest.mark.slow
 def test_the_linearised_attack_on_tiny_networks(unchecked_shapes: None) -> None:
     """Replayed, never nearer than the truth, and within 1e-5 of it nine times in ten."""
     reachable = missed = beaten = 0

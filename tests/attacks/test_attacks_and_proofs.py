@@ -26,6 +26,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize("name", ["dnn1", "dnn2"])
+@pytest.mark.slow
 def test_no_attack_is_nearer_than_the_proved_minimum(name: str, norm: str) -> None:
     network, data = load(name), load_dataset("sample", "test").subset(slice(3))
     net, x = classifier(network), torch.as_tensor(data.values())

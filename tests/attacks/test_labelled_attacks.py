@@ -188,6 +188,7 @@ def test_deepfool_is_exact_on_affine_networks(norm: str, labels: int) -> None:
 
 
 @pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.slow
 def test_deepfool_is_exact_between_bounds_too(norm: str) -> None:
     rng = np.random.default_rng(1)
     network = Network.dense([rng.normal(size=(3, 6))], [np.zeros(3)])

@@ -92,6 +92,7 @@ def test_no_point_leaves_the_region(seed: int, norm: str, dtype: torch.dtype) ->
     attack=st.sampled_from([fgsm, pgd, momentum_pgd, deepfool, virtual]),
 )
 @settings(max_examples=100)
+@pytest.mark.slow
 def test_no_attack_leaves_its_region(seed: int, norm: str, dtype: torch.dtype, attack: Any) -> None:
     x, asked = asked_at_random(seed, norm, dtype)
     net = rectified(seed).to(dtype)

@@ -122,6 +122,7 @@ def of_dnn2(kind: str, method: str) -> Bounds:
 @pytest.mark.parametrize("kind", ["l1", "linf"])
 class TestAnMnistNetwork:
     @pytest.mark.parametrize("method", NAMES)
+    @pytest.mark.slow
     def test_sampled_points_lie_inside(self, kind: str, method: str) -> None:
         region, rng = mnist_region(kind), np.random.default_rng(0)
         for _ in range(4):

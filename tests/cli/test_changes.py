@@ -74,6 +74,7 @@ class TestNorms:
             assert word in outcome.out
 
     @pytest.mark.parametrize("norm", ["l0", "l1", "l2", "linf"])
+    @pytest.mark.slow
     def test_equal_weights_scale_the_distance(
         self, cli: Cli, images: Path, tmp_path: Path, norm: str
     ) -> None:

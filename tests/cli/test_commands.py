@@ -145,6 +145,7 @@ class TestNearest:
         outcome = cli(*ask(tiny, "--json", "--mask", mask, "--witness", "inline"))
         assert json.loads(outcome.out)["witness"][1:] == [0.2, 0.4]
 
+    @pytest.mark.slow
     def test_the_same_optimum_by_every_way(self, cli: Cli) -> None:
         pytest.importorskip("pyscipopt")
         values = []

@@ -464,6 +464,7 @@ class TestFaultsOfOurOwn:
 
 
 class TestStopping:
+    @pytest.mark.slow
     def test_ctrl_c_gives_the_best_answer_so_far(self) -> None:
         code, out, err = _interrupted(
             *("nearest", "dnn5", "sample:0", "-t", "2", "--ratio", "1.2", "--json"),
@@ -477,6 +478,7 @@ class TestStopping:
         assert "interrupted" in answer["note"]
         assert "Traceback" not in err
 
+    @pytest.mark.slow
     def test_ctrl_c_keeps_the_bounds_proved_so_far(self) -> None:
         code, out, err = _interrupted(
             *("bounds", "dnn1", "--method", "milp", "--workers", "2", "--json"),

@@ -24,6 +24,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_network_a_card_pictures_and_a_report(
     cli: Cli, data: Path, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_the_command_says_what_is_wrong(cli: Cli, data: Path, tmp_path: Path) ->
         assert message in " ".join(outcome.err.split())
 
 
+@pytest.mark.slow
 def test_the_network_that_is_read_is_not_overwritten(cli: Cli, data: Path, tmp_path: Path) -> None:
     asked = ("--data", data, "--by", "magnitude", "--remove", 0.2, "--epochs", 0, "--out", tmp_path)
     assert cli("prune", "dnn1", *asked).code == 0
@@ -76,6 +78,7 @@ def test_the_network_that_is_read_is_not_overwritten(cli: Cli, data: Path, tmp_p
     assert (tmp_path / "model.onnx").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_threshold_needs_no_new_scores(cli: Cli, data: Path, tmp_path: Path) -> None:
     asked = ("prune", "dnn1", "--data", data, "--each", 1, "--relaxed", "--time-limit", 5)
     asked = (*asked, "--epochs", 0, "--out", tmp_path / "x", "--json")
@@ -89,6 +92,7 @@ def test_another_threshold_needs_no_new_scores(cli: Cli, data: Path, tmp_path: P
     assert "delete it to seek scores anew" in " ".join(outcome.err.split())
 
 
+@pytest.mark.slow
 def test_every_key_is_documented(cli: Cli, data: Path, tmp_path: Path) -> None:
     asked = ("prune", "dnn1", "--data", data, "--by", "magnitude", "--remove", 0.1, "--epochs", 0)
     record = json.loads(cli(*asked, "--out", tmp_path / "x", "--json").out)
@@ -99,6 +103,7 @@ def test_every_key_is_documented(cli: Cli, data: Path, tmp_path: Path) -> None:
         assert f"`{key}`" in part, key
 
 
+@pytest.mark.slow
 def test_people_read_tables(cli: Cli, data: Path, tmp_path: Path) -> None:
     asked = ("prune", "dnn1", "--data", data, "--by", "magnitude", "--remove", 0.25)
     outcome = cli(*asked, "--epochs", 0, "--out", tmp_path / "x")

@@ -201,6 +201,7 @@ def test_unwritable_files_are_refused_before_the_search(
         refused(cli, *command, "--save-image", place, message="cannot be written")
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_known_of_every_neuron() -> None:
     code, out, err = _interrupted(
         *("activate", "dnn5", "-l", "logits", "--all", "--time-limit", "1", "--json"),

@@ -117,6 +117,7 @@ class TestTraining:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         assert card["sha256"] == trained["sha256"]
 
+    @pytest.mark.slow
     def test_stopped_by_a_limit_goes_on_to_the_same_network(
         self,
         cli: Cli,

@@ -62,6 +62,7 @@ def given(monkeypatch: pytest.MonkeyPatch, *answers: Given | None) -> list[str]:
 
 
 class TestRuns:
+    @pytest.mark.slow
     def test_every_instance_is_answered_and_the_witness_is_one(
         self, cli: Cli, benchmark: Path, tmp_path: Path
     ) -> None:
@@ -106,6 +107,7 @@ class TestRuns:
         assert cli("vnncomp", benchmark, "--out", out).code == 0
         assert asked == []
 
+    @pytest.mark.slow
     def test_errors_are_kept_and_asked_again_on_request(
         self, cli: Cli, benchmark: Path, tmp_path: Path
     ) -> None:
@@ -387,6 +389,7 @@ class TestScripts:
             timeout=300,
         )
 
+    @pytest.mark.slow
     def test_what_cannot_be_read_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "a.onnx").write_text("what is this")
         (tmp_path / "p.vnnlib").write_text("what is this")
@@ -395,6 +398,7 @@ class TestScripts:
         self.script("run_instance", *asked, tmp_path / "out.txt", 60)
         assert (tmp_path / "out.txt").read_text() == "error\n"
 
+    @pytest.mark.slow
     def test_two_instances_of_the_competition(self, data_root: Path, tmp_path: Path) -> None:
         folder = data_root.parent / "vnncomp" / "acasxu"
         if not folder.is_dir():

@@ -121,6 +121,7 @@ class TestAdversaries:
             assert one.x is not None
             assert np.abs(one.x - x[one.index]).max() <= 0.3 + 1e-9
 
+    @pytest.mark.slow
     def test_of_two_processes_are_those_of_one(
         self, network: Network, nearest_ones: list[Adversary]
     ) -> None:

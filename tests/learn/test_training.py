@@ -183,6 +183,7 @@ class TestStopping:
         assert same(found[0].module, trained().module)
 
     @pytest.mark.parametrize("when", ["learning", "writing"])
+    @pytest.mark.slow
     def test_by_a_kill_and_going_on_ends_in_the_same_weights(
         self, tmp_path: Path, when: str
     ) -> None:

@@ -322,6 +322,7 @@ def test_a_trained_classifier_whose_softmax_is_stripped(classifier):
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5", ".keras.gz", ".KERAS"])
+@pytest.mark.slow
 def test_a_file(tmp_path, classifier, ending):
     saved, path = tmp_path / f"saved{ending.lower().removesuffix('.gz')}", tmp_path / f"m{ending}"
     classifier.save(saved)
@@ -356,6 +357,7 @@ def test_nodes_are_named_after_the_layers():
     assert network.output.startswith("last/")
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_bytes_without_paths(classifier):
     model = load(classifier).source.model
     assert load(classifier).source.model == model
@@ -401,6 +403,7 @@ def open_sizes():
     )
 
 
+@pytest.mark.slow
 def test_sizes_that_the_model_leaves_open(tmp_path):
     model = open_sizes()
     with pytest.raises(InvalidInput, match=r"leaves sizes of its input open: \(None, None, 2\)"):
@@ -642,6 +645,7 @@ def test_a_model_on_jax():
     assert done.stdout == "(5, 4, 2) True\nTrue\n", done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_of_another_backend_is_exported_by_a_process_of_its_own(monkeypatch):
     model = with_weights(sequential((5,), layers.Dense(4, activation="relu"), layers.Softmax()))
     export = load(model).source.model
@@ -651,6 +655,7 @@ def test_a_model_of_another_backend_is_exported_by_a_process_of_its_own(monkeypa
     assert_is(network, model)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_the_other_process_is_said(monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     with pytest.raises(UnsupportedOperator, match=r"'halves/.*other backends"):

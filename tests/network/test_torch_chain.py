@@ -25,6 +25,7 @@ ARCHITECTURES = [
 
 
 @pytest.mark.parametrize(("architecture", "shape"), ARCHITECTURES)
+@pytest.mark.slow
 def test_a_trained_network_comes_back_layer_by_layer(
     architecture: str, shape: tuple[int, ...]
 ) -> None:

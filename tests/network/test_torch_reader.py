@@ -69,6 +69,7 @@ def test_nothing_is_printed_warned_or_logged(capfd, caplog):
     assert logging.root.manager.disable == 0
 
 
+@pytest.mark.slow
 def test_the_input_shape_is_inferred_from_the_first_linear_layer():
     nested = nn.Sequential(nn.Sequential(nn.Dropout(), nn.Identity()), chain())
     assert read_torch(nn.Linear(3, 2)).input_shape == (3,)

@@ -50,6 +50,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return seen
 
 
+@pytest.mark.slow
 def test_the_same_question_is_not_sought_twice(
     sample: Dataset, tmp_path: Path, searches: list[dict[str, Any]]
 ) -> None:
@@ -138,6 +139,7 @@ def test_no_figure_in_a_file_can_be_another(sample: Dataset, tmp_path: Path) -> 
             prune(load("dnn1"), sample, **asked)
 
 
+@pytest.mark.slow
 def test_another_network_takes_up_neither_scores_nor_training(
     sample: Dataset, tmp_path: Path
 ) -> None:
@@ -176,6 +178,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_search(
     assert not searches
 
 
+@pytest.mark.slow
 def test_training_that_was_stopped_goes_on_with_the_same_scores(
     sample: Dataset, tmp_path: Path, searches: list[dict[str, Any]]
 ) -> None:

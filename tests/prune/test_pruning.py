@@ -38,6 +38,7 @@ def sample() -> Dataset:
 
 
 @pytest.mark.parametrize("ranking", ["importance", "random", "magnitude", "gradient"])
+@pytest.mark.slow
 def test_a_share_of_units_goes_whatever_they_are_ranked_by(ranking: str, sample: Dataset) -> None:
     network = load("mlp-50-20")
     found = prune(
@@ -52,6 +53,7 @@ def test_a_share_of_units_goes_whatever_they_are_ranked_by(ranking: str, sample:
     assert sum(relu.size for relu in small.relus) == 49
 
 
+@pytest.mark.slow
 def test_a_threshold_and_training_after(sample: Dataset) -> None:
     found = prune(
         load("mlp-50-20"), sample, each=2, limits=Limits(4), relaxed=True,

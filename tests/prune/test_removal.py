@@ -65,6 +65,7 @@ def masks(made: Chain, seed: int) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", [dense, convolutional, normalised_flat])
+@pytest.mark.slow
 def test_removed_units_are_units_at_zero(kind: Callable[[int], Chain], seed: int) -> None:
     made = kind(seed)
     keep = masks(made, seed)

@@ -185,6 +185,7 @@ def test_so_do_decisions(seed: int) -> None:
 
 @pytest.mark.parametrize("gap", [0.0, 1e-15, 1e-12])
 @pytest.mark.parametrize("seed", range(500, 508))
+@pytest.mark.slow
 def test_decisions_end_where_rounding_begins(seed: int, gap: float) -> None:
     case = random_case(seed)
     answer = case.asked(Bab(), gap=gap)

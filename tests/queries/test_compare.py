@@ -222,6 +222,7 @@ def test_transfer(found: Compared, networks: dict[str, Network]) -> None:
 
 
 @pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.slow
 def test_two_processes_answer_the_same(
     found: Compared, networks: dict[str, Network], data: Dataset
 ) -> None:

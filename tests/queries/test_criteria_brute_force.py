@@ -139,6 +139,7 @@ def test_every_other_way_finds_it(seed: int, engine: str) -> None:
     assert_true(case, targets, truth, asked(case, criterion, ENGINES[engine]))
 
 
+@pytest.mark.slow
 def test_the_questions_are_varied() -> None:
     questions = [question(seed) for seed in range(3000, 3036)]
     kinds = [type(criterion) for _, criterion, _, _ in questions]

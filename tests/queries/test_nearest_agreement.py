@@ -64,6 +64,7 @@ def image(k: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("k", "target"), [(0, 3), (7, 4), (13, 2)])
+@pytest.mark.slow
 def test_two_solvers_prove_the_same_distance(k: int, target: int) -> None:
     pytest.importorskip("pyscipopt")
     network = load("dnn1")

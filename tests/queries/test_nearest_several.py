@@ -102,6 +102,7 @@ class TestLabels:
             )
             assert far - 1e-5 * (1 + far) <= answer.bound <= far + PROOF
 
+    @pytest.mark.slow
     def test_what_is_left_is_named(self) -> None:
         net = Network.dense([np.eye(3)], [[0.0, 0.0, 0.0]])
         answers = nearest_several(net, [0.9, 0.5, 0.1], Untargeted(margin=0.1), 2)

@@ -102,6 +102,7 @@ def test_nearest_by_balls(norm: str, unchecked_shapes: None) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
+@pytest.mark.slow
 def test_engines_agree_with_a_grid(seed: int) -> None:
     made = asked_about(seed)
     if made is None:

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.usefixtures("unchecked_shapes")
 
 @pytest.mark.parametrize("image", ["sample:0", "sample:3"])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.slow
 def test_on_either_side_of_the_nearest_distance(image: str, norm: str) -> None:
     net = dualbound.load("dnn1")
     x = dualbound.load_image(image, net.input_shape).pixels
@@ -27,6 +28,7 @@ def test_on_either_side_of_the_nearest_distance(image: str, norm: str) -> None:
         assert found.outcome is outcome
 
 
+@pytest.mark.slow
 def test_programs_agree_on_one_of_them() -> None:
     net = dualbound.load("dnn1")
     x = dualbound.load_image("sample:1", net.input_shape).pixels

@@ -89,6 +89,7 @@ def test_the_upper_line_lies_above_both_ends(scale: float) -> None:
     assert float(line.slope * high + line.intercept) >= scale * (1 - 1e-15)
 
 
+@pytest.mark.slow
 def test_the_furthest_point_of_a_ball_is_not_taken_for_the_furthest() -> None:
     """It is found to 1e-12 only; the exact maximum, by 50 digits, is above the side."""
     rng = np.random.default_rng(1230)

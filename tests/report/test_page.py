@@ -202,6 +202,7 @@ def test_robust_accuracy_is_that_of_a_slow_twin(tmp_path: Path, norm: str, known
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_answers_make_a_small_page(large: Study, tmp_path: Path) -> None:
     save_page(large, tmp_path / "large.html")
     assert (tmp_path / "large.html").stat().st_size < 4_000_000

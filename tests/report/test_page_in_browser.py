@@ -180,6 +180,7 @@ def test_the_first_key_offers_to_skip(look: Any, file: Path) -> None:
     assert page.evaluate("document.activeElement.id") == "content"
 
 
+@pytest.mark.slow
 def test_print_is_light_and_whole(look: Any, long_file: Path) -> None:
     page = look(long_file, color_scheme="dark")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

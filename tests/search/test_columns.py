@@ -57,6 +57,7 @@ def test_a_network_without_rectifiers(seed: int) -> None:
         assert answer.bound <= distance + 1e-9
 
 
+@pytest.mark.slow
 def test_a_linear_program_that_the_solver_refuses_is_only_a_witness_less() -> None:
     """Weights of thousands, layer on layer: HiGHS takes no coefficients of 1e15."""
     weights = [np.full((3, 3), 4e3) * (1 - 2 * np.eye(3)) for _ in range(5)]

@@ -36,6 +36,7 @@ def distance(x: list[float], norm: str) -> float:
 @pytest.mark.parametrize("x", [[1 / 3, 2 / 3], [0.2, 0.45]])
 @pytest.mark.parametrize("norm", ["l1", "linf"])
 @pytest.mark.parametrize("engine", [Columns(threads=1), Columns(threads=1, attack=None)], ids=str)
+@pytest.mark.slow
 def test_no_bound_exceeds_the_distance(
     scale: float, x: list[float], norm: str, engine: Columns
 ) -> None:

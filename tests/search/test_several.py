@@ -232,6 +232,7 @@ def test_what_is_never_opened_is_farther(seed: int) -> None:
     assert all(attacks == (value == np.inf) for _, value, attacks in engine.opened)
 
 
+@pytest.mark.slow
 def test_untargeted_is_the_least_of_the_targeted() -> None:
     net = load("dnn1")
     image = load_image("sample:0", net.input_shape)

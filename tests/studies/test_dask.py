@@ -53,6 +53,7 @@ def cluster(count: int = 2) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_a_cluster_and_a_pool_give_the_same_answers_though_a_worker_dies(make: Make) -> None:
     local, spread = make(points=6, name="local"), make(points=6, name="spread")
     Study.open(local).run(executor="processes:2")
@@ -72,12 +73,14 @@ def test_a_cluster_and_a_pool_give_the_same_answers_though_a_worker_dies(make: M
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_a_cluster_without_workers_is_named(make: Make) -> None:
     with cluster(0) as (address, _), pytest.raises(WorkersLost, match="No worker is connected"):
         Study.open(make()).run(executor=address)
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_named(make: Make) -> None:
     start = time.monotonic()
     with pytest.raises(WorkersLost, match="No Dask scheduler answers"):

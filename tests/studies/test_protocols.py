@@ -74,6 +74,7 @@ def test_the_forward_pass_is_reproduced_and_goes_on_where_it_was(tmp_path: Path)
         reproduce(protocol, folder, executor="serial")
 
 
+@pytest.mark.slow
 def test_given_bounds_lead_to_the_same_optimum(tmp_path: Path, unchecked_shapes: None) -> None:
     text = "".join(
         f'[[questions]]\nname = "{name}"\nquery = "nearest"\ntarget = "+5"\nratio = 1.2\n{options}'

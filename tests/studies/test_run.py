@@ -52,6 +52,7 @@ def wait_for(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes:2"])
+@pytest.mark.slow
 def test_killed_three_times_a_study_ends_as_if_nothing_had_been(make: Make, executor: str) -> None:
     undisturbed, killed = make(points=6, name="undisturbed"), make(points=6, name="killed")
     Study.open(undisturbed).run(executor="serial")
@@ -69,6 +70,7 @@ def test_killed_three_times_a_study_ends_as_if_nothing_had_been(make: Make, exec
     assert answers(killed) == answers(undisturbed)
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_is_killed(make: Make) -> None:
     folder = make(points=30)
     process = started(folder, "processes:2")
@@ -104,6 +106,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_answered(make: Make) -> None:
     folder = make(points=30)
     process = started(folder, "processes:2")
@@ -319,6 +322,7 @@ def test_a_fault_in_one_question_does_not_end_the_others(
     assert "ZeroDivisionError" in study.frame().query("status == 'failed'")["note"].iloc[0]
 
 
+@pytest.mark.slow
 def test_a_worker_of_the_pool_that_is_killed_costs_one_try(make: Make) -> None:
     from dualbound.studies.executors import Processes
 

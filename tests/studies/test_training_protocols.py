@@ -62,6 +62,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("key", ON_MNIST)
+@pytest.mark.slow
 def test_runs_quickly_and_goes_on(key: str, tmp_path: Path, unchecked_shapes: None) -> None:
     protocol = TRAINING[key]
     tally = protocol.run(tmp_path, quick=True, executor="serial")
@@ -97,6 +98,7 @@ def test_names_of_cells_are_unlike_and_what_they_need_is_there(key: str) -> None
             before.add(cell.name)
 
 
+@pytest.mark.slow
 def test_a_quick_folder_is_not_that_of_the_whole(tmp_path: Path) -> None:
     protocol = TRAINING["cnn-mnist"]
     protocol.run(tmp_path, quick=True)
