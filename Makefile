@@ -17,7 +17,7 @@ export OMP_NUM_THREADS ?= 1
 demo: .venv/.installed
 	@$(BIN)/dualbound demo
 
-# The first cases of every test, within minutes; what takes longer is the rest.
+# The first case of every test, within minutes; all others are the rest.
 test: compiled
 	@$(BIN)/pytest -q -n 2 --part quick
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,17 +15,13 @@ settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-CASES = 2
-"""So many cases of each test are quick."""
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds ``--part``."""
     parser.addoption(
         "--part",
         choices=("quick", "rest"),
-        help=f"quick: the first {CASES} cases of every test that is not marked slow; rest: all "
-        "others; without it: all of them",
+        help="quick: the first case of every test that is not marked slow; rest: all others; "
+        "without it: all of them",
     )
 
 
@@ -35,12 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     part = config.getoption("--part")
     if part is None:
         return
-    seen: Counter[str] = Counter()
+    seen: set[str] = set()
     parts: dict[str, list[pytest.Item]] = {"quick": [], "rest": []}
     for item in items:
         of = item.nodeid.partition("[")[0]
-        seen[of] += 1
-        is_quick = seen[of] <= CASES and item.get_closest_marker("slow") is None
+        is_quick = of not in seen and item.get_closest_marker("slow") is None
+        seen.add(of)
         parts["quick" if is_quick else "rest"].append(item)
     items[:] = parts.pop(part)
     config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
