@@ -38,7 +38,11 @@ def compiled_loosely(function: Callable[..., Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Make part of its one caller: compiled once, not by itself and then within that again."""
+    """Make part of its one caller: compiled once, not by itself and then within that again.
+
+    It is compiled as its caller is: what belongs to a proof may only have a caller that is
+    `compiled`.
+    """
     return _compile(function, inline="always")
 
 

@@ -62,18 +62,17 @@ class Table:
     state: int = 0
 
 
+_DECIDED = ("certified", "refuted")
+
+
 def headline(answers: Answers) -> Table:
     """The figures that are read first: one row for each series and network."""
     lines = []
     states = verified(answers.frame)
     for (series, network), rows in groups(answers.frame):
         is_open = rows[~rows["settled"] & ~rows["failed"]]
-        if states is not None:
-            decided = [int(states[name][rows.index].sum()) for name in ("certified", "refuted")]
-            asked = (rows["query"] == VERIFY).any()
-            certified = [numbers.integer(n) if asked else numbers.NOTHING for n in decided]
-        else:
-            certified = []
+        decided = [] if states is None else [states[name][rows.index].sum() for name in _DECIDED]
+        has_any = (rows["query"] == VERIFY).any()
         lines.append(
             Line(
                 (
@@ -81,7 +80,7 @@ def headline(answers: Answers) -> Table:
                     network,
                     numbers.integer(len(rows)),
                     numbers.share(int(rows["settled"].sum()), len(rows)),
-                    *certified,
+                    *(numbers.integer(n) if has_any else numbers.NOTHING for n in decided),
                     numbers.number(_mean(rows["value"])),
                     numbers.number(_median(rows["value"])),
                     numbers.integer(len(is_open)),
@@ -103,7 +102,7 @@ def headline(answers: Answers) -> Table:
         ),
         (
             "series", "network", "questions", "proved",
-            *(() if states is None else ("certified", "refuted")),
+            *(() if states is None else _DECIDED),
             "mean value", "median value", "open", "mean gap of open", "median seconds",
             "mean nodes",
         ),
