@@ -5,10 +5,10 @@ ratio 1.2, L1, limit 300 s. *Ours* is the default engine, with gap 1e-4 and with
 the papers' form on HiGHS: one program over the box, bounds by interval arithmetic, no witness to
 start with. *Margin* is our own margin form on HiGHS, with our bounds and our witnesses.
 
-All are interleaved image by image in one process; ours looks at nodes with as many threads as there
-are cores, HiGHS's branch and bound has one. Every answer is appended to a CSV file as soon as it is
-known; a second run goes on after it. (Gurobi's licence, as it comes with its pip package, forbids
-publishing benchmark results: it is not among them.)
+All are interleaved as in ``nearest.py``: ours looks at nodes with as many threads as there are
+cores; HiGHS's branch and bound has one, and is asked as many questions side by side. Every answer
+is appended to a CSV file as soon as it is known; a second run goes on after it. (Gurobi's licence,
+as it comes with its pip package, forbids publishing benchmark results: it is not among them.)
 """
 
 from __future__ import annotations
@@ -24,4 +24,4 @@ WAYS = {
 }
 
 if __name__ == "__main__":
-    run(__doc__ or "", WAYS, 20, "out/engine.csv")
+    run(__doc__ or "", WAYS, 20, "benchmarks/engine.csv")

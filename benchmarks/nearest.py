@@ -2,9 +2,10 @@
 
 For each embedded network the first correctly classified sample images, target (label + 5) mod 10,
 ratio 1.2, L1. *Ours* is the default engine. The *rival* is the papers' form: one program over the
-box, bounds by interval arithmetic, no starting witness. The two are interleaved in one process;
-ours looks at nodes with as many threads as there are cores, HiGHS's branch and bound has one. A run
-that hits its limit counts as the limit.
+box, bounds by interval arithmetic, no starting witness. The two are interleaved, as many images at a
+time as there are cores: ours takes them one after the other, with a thread for each core; HiGHS,
+whose branch and bound has one thread, takes them side by side. A run that hits its limit counts as
+the limit.
 
 Every instance is appended to a CSV file as soon as it is known; a second run goes on after it.
 """
@@ -13,15 +14,20 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import platform
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 import dualbound
 from dualbound import Answer, Limits, Milp, Status, Targeted
+from dualbound.limits import core_count
+from dualbound.phases.tree import prepare
 from dualbound.search import Engine
 
 FIELDS = (
@@ -36,6 +42,11 @@ class Way:
 
     engine: Engine | None = None
     gap: float = 1e-4
+
+    @property
+    def at_a_time(self) -> int:
+        """How many questions are asked side by side: HiGHS takes one thread for each."""
+        return core_count() if isinstance(self.engine, Milp) else 1
 
 
 RIVAL = Milp(strategy="direct", formulation="fischetti-jo", bounds="interval", attack=None)
@@ -69,10 +80,27 @@ def row(name: str, image: int, target: int, who: str, answer: Answer) -> dict[st
     }
 
 
+def ask(name: str, image: int, target: int, who: str, way: Way, limit: float) -> dict[str, object]:
+    """Answer one question."""
+    network = dualbound.load(name)
+    x = dualbound.load_image(f"sample:{image}", network.input_shape).pixels
+    answer = dualbound.nearest(
+        network,
+        x,
+        Targeted(target, ratio=1.2),
+        gap=way.gap,
+        engine=way.engine,
+        limits=Limits(limit),
+    )
+    if "interrupted" in answer.note:
+        raise KeyboardInterrupt
+    return row(name, image, target, who, answer)
+
+
 def measure(
     names: list[str], count: int, limit: float, file: Path, ways: Mapping[str, Way]
 ) -> None:
-    """Ask all questions that the file does not answer yet, one way after the other of each."""
+    """Ask all questions that the file does not answer yet, batch by batch, a way at a time."""
     done = set()
     if file.exists():
         with file.open(newline="") as old:
@@ -80,26 +108,26 @@ def measure(
     else:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(",".join(FIELDS) + "\n")
-    for name in names:
-        network = dualbound.load(name)
-        for image, x, target in instances(network, count):
-            for who, way in ways.items():
-                if (name, image, who) in done:
-                    continue
-                answer = dualbound.nearest(
-                    network,
-                    x,
-                    Targeted(target, ratio=1.2),
-                    gap=way.gap,
-                    engine=way.engine,
-                    limits=Limits(limit),
-                )
-                found = row(name, image, target, who, answer)
-                print(*(f"{found[key]}" for key in FIELDS), flush=True)
-                with file.open("a", newline="") as out:
-                    csv.DictWriter(out, FIELDS).writerow(found)
-                if "interrupted" in answer.note:
-                    raise SystemExit(130)
+    prepare()
+    with ProcessPoolExecutor(core_count(), mp_context=get_context("spawn")) as pool:
+        for name in names:
+            asked = list(instances(dualbound.load(name), count))
+            for start in range(0, count, core_count()):
+                batch = asked[start : start + core_count()]
+                for who, way in ways.items():
+                    questions = [
+                        (name, image, target, who, way, limit)
+                        for image, _, target in batch
+                        if (name, image, who) not in done
+                    ]
+                    if way.at_a_time > 1:
+                        answers = pool.map(ask, *zip(*questions, strict=True)) if questions else ()
+                    else:
+                        answers = itertools.starmap(ask, questions)
+                    for found in answers:
+                        print(*(f"{found[key]}" for key in FIELDS), flush=True)
+                        with file.open("a", newline="") as out:
+                            csv.DictWriter(out, FIELDS).writerow(found)
 
 
 def report(file: Path, limit: float, ways: Mapping[str, Way]) -> None:
