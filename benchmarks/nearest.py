@@ -2,8 +2,8 @@
 
 For each embedded network the first correctly classified sample images, target (label + 5) mod 10,
 ratio 1.2, L1. *Ours* is the default engine. The *rival* is the papers' form: one program over the
-box, bounds by interval arithmetic, no starting witness. The two are interleaved, as many images at a
-time as there are cores: ours takes them one after the other, with a thread for each core; HiGHS,
+box, bounds by interval arithmetic, no starting witness. The two are interleaved, as many images at
+a time as there are cores: ours takes them one after the other, with a thread for each core; HiGHS,
 whose branch and bound has one thread, takes them side by side. A run that hits its limit counts as
 the limit.
 
