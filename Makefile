@@ -18,17 +18,17 @@ demo: .venv/.installed
 	@$(BIN)/dualbound demo
 
 # The first case of every test, within minutes; all others are the rest.
-test: compiled
-	@$(BIN)/pytest -q -n 2 --part quick
+test: .venv/.tools compiled
+	@$(BIN)/pytest -q -n 2 --dist loadfile --part quick
 
-test-rest: compiled
+test-rest: .venv/.tools compiled
 	@$(BIN)/pytest -q -n 2 --part rest
 
 # The search is compiled once, and not by each process of the tests for itself.
 compiled: .venv/.installed
 	@$(BIN)/python -c "from dualbound.phases.tree import prepare; prepare()"
 
-lint: .venv/.installed
+lint: .venv/.tools
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
@@ -39,16 +39,24 @@ bench: .venv/.installed
 
 # Random questions against brute force, for as long as asked: make fuzz SECONDS=3600.
 SECONDS ?= 60
-fuzz: .venv/.installed
+fuzz: .venv/.tools
 	@PYTHONPATH=tests $(BIN)/python tests/queries/fuzz.py --seconds $(SECONDS)
 
 clean:
 	@rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
+PIP = $(BIN)/pip install -q --disable-pip-version-check -c constraints.txt
+
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dualbound needs Python 3.11 or later: make PYTHON=/path/to/python3")'
-	@echo "Installing into .venv (once; some minutes)"
+	@echo "Installing into .venv (once; a minute or two)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@$(PIP) -e .
+	@touch $@
+
+# What tests and development need besides.
+.venv/.tools: .venv/.installed
+	@echo "Installing what the tests need (once; a minute)"
+	@$(PIP) -e ".[dev]"
 	@touch $@

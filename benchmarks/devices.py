@@ -1,6 +1,6 @@
 """The same bounds on a GPU and on the processor: oval21's networks, in one run on one machine.
 
-    python benchmarks/devices.py ../shared/vnncomp/oval21
+    python benchmarks/devices.py BENCHMARKS/oval21
 
 For each network its first property: seconds of alpha-CROWN for every neuron, and nodes a second
 that a tree over phases bounds (ten steps of ascent each, by batch size). Without a GPU it says so

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import jaxtyping
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
+
+FEW = 15
+"""Examples of a property in the quick part."""
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None)
@@ -20,9 +23,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--part",
         choices=("quick", "rest"),
-        help="quick: the first case of every test that is not marked slow; rest: all others; "
-        "without it: all of them",
+        help="quick: the first case of every test that is not marked slow, and few examples of a "
+        "property; rest: all others, and all examples; without it: all of them",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Few examples in the quick part."""
+    if config.getoption("--part") == "quick":
+        settings.register_profile("quick", settings.default, max_examples=FEW)
+        settings.load_profile("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
+    """Make no other cases where only the first is wanted; making them takes half a minute."""
+    yield
+    if metafunc.config.getoption("--part") == "quick":
+        del metafunc._calls[1:]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -36,9 +54,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         of = item.nodeid.partition("[")[0]
         is_quick = of not in seen and item.get_closest_marker("slow") is None
         seen.add(of)
-        parts["quick" if is_quick else "rest"].append(item)
-    items[:] = parts.pop(part)
-    config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
+        if is_quick:
+            parts["quick"].append(item)
+        if not is_quick or is_hypothesis_test(getattr(item, "obj", None)):
+            parts["rest"].append(item)
+    kept = set(parts[part])
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = parts[part]
 
 
 @pytest.fixture(scope="session")
@@ -52,18 +74,21 @@ def data_root() -> Path:
     return Path(root)
 
 
-@pytest.fixture
-def unchecked_shapes() -> Iterator[None]:
-    """The shape checker takes four fifths of the time of a tiny query."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+WHOLE = {"cli", "report", "studies"}
+"""Folders whose tests ask whole questions. What these are made of is checked where it is tested."""
 
 
-@pytest.fixture
-def shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The shape checker looks at one seed in ten, and at every test that has none."""
-    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
-    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The shape checker takes up to four fifths of the time of a question: not of all of them.
+
+    A test may be marked `unchecked_shapes`, or `shapes_checked_now_and_then`: of one seed in ten,
+    and where there is none.
+    """
+    seed = item.callspec.params.get("seed", 0) if hasattr(item, "callspec") else 0
+    jaxtyping.config.update(
+        "jaxtyping_disable",
+        item.path.parent.name in WHOLE
+        or item.get_closest_marker("unchecked_shapes") is not None
+        or (item.get_closest_marker("shapes_checked_now_and_then") is not None and seed % 10 > 0),
+    )

@@ -1,4 +1,4 @@
-"""How long a query may take, and how it is told to stop.
+"""How long a query may take, how exact it must be, and how it is told to stop.
 
 `Limits` is what a user asks for; a `Clock` is that wish while it runs. Every loop and every
 solver callback looks at the clock, so that a time limit and Ctrl-C are one mechanism: the
@@ -44,11 +44,27 @@ class Limits:
             )
 
 
+def check_gap(gap: float) -> None:
+    """Refuse a relative gap, between value and bound, that makes no sense.
+
+    Raises:
+        InvalidInput: it is not from 0 to below 1.
+    """
+    if not 0 <= gap < 1:
+        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+
+
 @dataclass
 class _Interruption:
-    """When somebody asked to stop: shared by a clock and the clocks of its parts."""
+    """When somebody asked to stop: shared by a clock and the clocks of its parts.
+
+    Attributes:
+        at: when.
+        within: whether a smaller piece of work, with a clock of its own, was stopped too.
+    """
 
     at: float = math.inf
+    within: bool = False
 
 
 class Clock:
@@ -84,6 +100,11 @@ class Clock:
         return self._interrupted.at < math.inf
 
     @property
+    def cut_short(self) -> bool:
+        """Whether Ctrl-C has ended a smaller piece of work too, whose answer may be half of one."""
+        return self._interrupted.within
+
+    @property
     def expired(self) -> bool:
         """Whether the work must end now."""
         return self.remaining <= 0
@@ -105,10 +126,11 @@ class Clock:
 
         What follows within `ONE_WISH` seconds is the same wish: some shells and supervisors send
         the signal to a process and to its group. Outside the main thread signals cannot be
-        caught, and the clock runs without them. Where a larger piece of work catches Ctrl-C too,
-        its clock is stopped as well.
+        caught, and after `leave_ctrl_c_to_another` they are not: the clock runs without them. Where
+        a larger piece of work catches Ctrl-C too, its clock is stopped as well.
         """
-        if threading.current_thread() is not threading.main_thread():
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or signal.getsignal(signal.SIGINT) is _left_to_another:
             yield self
             return
 
@@ -116,6 +138,7 @@ class Clock:
             if not self.interrupted:
                 for clock in _listening:
                     clock.interrupt()
+                    clock._interrupted.within = clock is not _listening[-1]
             elif time.perf_counter() - self._interrupted.at > ONE_WISH:
                 raise KeyboardInterrupt
 
@@ -126,6 +149,15 @@ class Clock:
         finally:
             _listening.pop()
             signal.signal(signal.SIGINT, previous)
+
+
+def leave_ctrl_c_to_another() -> None:
+    """Make this process deaf to Ctrl-C: the one that it works for hears it, and ends it."""
+    signal.signal(signal.SIGINT, _left_to_another)
+
+
+def _left_to_another(signum: int, frame: FrameType | None) -> None:
+    pass
 
 
 _listening: list[Clock] = []

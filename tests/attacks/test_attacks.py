@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brute_force import Case, random_case
@@ -19,6 +19,7 @@ from dualbound.patterns import NearestProblem
 from dualbound.queries import replayed
 from dualbound.queries.nearest import nearest_problem
 from dualbound.solvers import Highs
+from examples import examples
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -32,7 +33,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @given(seed=st.integers(0, 10_000), steps=st.sampled_from([0, 1, 7]))
-@settings(max_examples=25)
+@examples(25)
 def test_ascent_stays_in_its_region_and_never_gets_worse(seed: int, steps: int) -> None:
     rng = np.random.default_rng(seed)
     case = random_case(seed)
@@ -72,7 +73,8 @@ def problem_of(case: Case) -> NearestProblem:
 
 
 @pytest.mark.slow
-def test_the_linearised_attack_on_tiny_networks(unchecked_shapes: None) -> None:
+@pytest.mark.unchecked_shapes
+def test_the_linearised_attack_on_tiny_networks() -> None:
     """Replayed, never nearer than the truth, and within 1e-5 of it nine times in ten."""
     reachable = missed = beaten = 0
     for seed in range(3000, 3040):
@@ -99,6 +101,7 @@ def image(k: int) -> np.ndarray:
 
 
 # Labels that a careless version does not reach: the pattern at the image leads nowhere near them.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "target"), [(0, 4), (1, 4), (1, 7), (1, 9), (3, 6), (3, 9), (5, 4), (7, 4)]
 )

@@ -13,7 +13,7 @@ from dualbound import Limits, Untargeted, load, nearest
 from dualbound.attacks import classifier, deepfool, distance, fgsm, momentum_pgd, pgd, virtual
 from dualbound.data import load_dataset
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 
 @pytest.fixture(autouse=True, scope="module")

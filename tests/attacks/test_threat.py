@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch_toys import INF, batch, rectified
 
@@ -16,6 +16,7 @@ from dualbound.attacks import Threat, deepfool, fgsm, momentum_pgd, pgd, virtual
 from dualbound.attacks.moves import furthest, least
 from dualbound.errors import InvalidInput
 from dualbound.region import Region
+from examples import examples
 
 NORMS = ("linf", "l2", "l1")
 
@@ -67,7 +68,7 @@ def asked_at_random(
     norm=st.sampled_from(NORMS),
     dtype=st.sampled_from([torch.float32, torch.float64]),
 )
-@settings(max_examples=150)
+@examples(150)
 def test_no_point_leaves_the_region(seed: int, norm: str, dtype: torch.dtype) -> None:
     x, asked = asked_at_random(seed, norm, dtype)
     threat = Threat.around(x, **asked)
@@ -91,7 +92,7 @@ def test_no_point_leaves_the_region(seed: int, norm: str, dtype: torch.dtype) ->
     dtype=st.sampled_from([torch.float32, torch.float64]),
     attack=st.sampled_from([fgsm, pgd, momentum_pgd, deepfool, virtual]),
 )
-@settings(max_examples=100)
+@examples(100)
 @pytest.mark.slow
 def test_no_attack_leaves_its_region(seed: int, norm: str, dtype: torch.dtype, attack: Any) -> None:
     x, asked = asked_at_random(seed, norm, dtype)

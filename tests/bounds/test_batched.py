@@ -171,6 +171,7 @@ def test_rows_together_prove_more_than_each_alone() -> None:
     assert weights.sum() == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_a_convolution_is_never_made_a_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Convolution) -> None:
         raise AssertionError("a matrix was made")

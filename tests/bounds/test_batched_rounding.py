@@ -95,7 +95,7 @@ def is_below(bound: float, value: Fraction) -> bool:
     return bound == -np.inf or Fraction(bound) <= value
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.unchecked_shapes
 @pytest.mark.parametrize("width", [0.0, 1e-6, 0.5])
 @pytest.mark.parametrize("spread", SPREADS)
 @pytest.mark.parametrize("dtype", TYPES)

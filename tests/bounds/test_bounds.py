@@ -18,7 +18,7 @@ from dualbound.tighten import Layerwise
 NAMES = ("interval", "crown", "lp", "milp")
 SAMPLES = 10_000
 
-pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 def network_of(tiny: Tiny) -> Network:
@@ -128,6 +128,7 @@ class TestAnMnistNetwork:
         for _ in range(4):
             of_dnn2(kind, method).check(dnn2()[0], region.sample(rng, SAMPLES // 4))
 
+    @pytest.mark.slow
     def test_so_do_the_points_furthest_along_every_weight(self, kind: str) -> None:
         network, region = dnn2()[0], mnist_region(kind)
         weight = network[network.pre_activations[0]].op.weight
@@ -227,6 +228,7 @@ def test_a_range_too_large_for_float64(method: str) -> None:
     assert large.upper["affine3"][0] >= 1e210
 
 
+@pytest.mark.slow
 def test_exact_bounds_of_a_trained_network_are_closed() -> None:
     """A relaxation's optimum is often the best point of a pattern that was climbed before."""
     part = load("dnn1").up_to("layer2")

@@ -54,7 +54,6 @@ def moved(images: Path, name: str, answer: dict[str, object]) -> np.ndarray:
 INLINE = ("--json", "--witness", "inline")
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
 class TestNorms:
     @pytest.mark.parametrize(
         ("norm", "words"),
@@ -88,6 +87,7 @@ class TestNorms:
         assert plain["weights"] is None
         assert "weighted " in cli(*asked).out
 
+    @pytest.mark.slow
     def test_a_high_price_is_not_paid(self, cli: Cli, images: Path, tmp_path: Path) -> None:
         change = moved(images, "grey", json.loads(cli(*ask(images, "grey", *INLINE)).out))
         prices = np.where(change > 1e-6, 100.0, 1.0)
@@ -169,7 +169,7 @@ class TestPng:
         again = json.loads(cli("classify", images / f"{name}.onnx", file, "--json").out)
         assert again["label"] == 1
 
-    @pytest.mark.usefixtures("unchecked_shapes")
+    @pytest.mark.slow
     def test_of_a_real_network(self, cli: Cli, tmp_path: Path) -> None:
         """The picture's bytes fool onnxruntime, and rounding to a grid can only cost."""
         file = tmp_path / "adversary.png"

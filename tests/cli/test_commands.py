@@ -161,7 +161,6 @@ class TestNearest:
 
 
 class TestCriteria:
-    @pytest.mark.usefixtures("unchecked_shapes")
     @pytest.mark.parametrize(
         ("options", "labels", "goal"),
         [

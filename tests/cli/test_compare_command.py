@@ -17,8 +17,6 @@ from cli.test_errors import refused
 from dualbound import load_dataset, queries
 from dualbound.network import Network, write_onnx
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
-
 KEYS = {
     *("query", "version", "status", "data", "split", "classes", "count", "gap", "question_limit"),
     *("processes", "eps", "images", "networks", "transfer", "tables", "seconds", "note", "out"),

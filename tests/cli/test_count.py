@@ -56,6 +56,7 @@ def test_labels_in_a_table_and_in_an_object(cli: Cli, three: Path) -> None:
     assert second["value"] == pytest.approx(distance)
 
 
+@pytest.mark.slow
 def test_patterns_to_the_last_one(cli: Cli, three: Path, tmp_path: Path) -> None:
     asked = ask(three, "-t", 1, "--count", 9, "--distinct", "pattern")
     saved = tmp_path / "all.npy"

@@ -401,6 +401,7 @@ class TestOutputs:
         assert "Error: " in outcome.err
         assert "No space left" in outcome.err
 
+    @pytest.mark.slow
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk")
     def test_a_standard_output_that_cannot_be_written(self) -> None:
         with open("/dev/full", "w") as full:
@@ -414,6 +415,7 @@ class TestOutputs:
         assert ended.stderr.startswith("Error: Standard output cannot be written")
         assert len(ended.stderr.splitlines()) == 1
 
+    @pytest.mark.slow
     def test_a_reader_that_went_away_is_no_error(self) -> None:
         reader, writer = os.pipe()
         os.close(reader)

@@ -12,8 +12,6 @@ import dualbound
 from cli.conftest import Cli
 from dualbound import load_dataset
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

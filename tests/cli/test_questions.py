@@ -109,6 +109,8 @@ class TestActivate:
             (("--neuron", 0, "--layer", 2), "no layer 2; the network has 1 to 1, or logits"),
             (("--neuron", 0, "--layer", -1), "no layer -1"),
             (("--all", "--layer", "last"), "no layer 'last'"),
+            (("--all", "--layer", "²"), "no layer '²'"),
+            (("--all", "--layer=--5"), "no layer '--5'"),
             (("--neuron", 0, "--layer", "logits", "--post"), "No rectifier follows the logits"),
             (("--neuron", 0, "--radius", 1), "image and --radius go together"),
             (("--neuron", 0, "--engine", "steam"), "'steam'; known are auto, bab, columns, milp"),

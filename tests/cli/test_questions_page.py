@@ -17,7 +17,6 @@ def test_refusals_are_found() -> None:
     assert len(REFUSALS) >= 20
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(("command", "message"), REFUSALS, ids=[c for c, _ in REFUSALS])
 def test_a_refusal(
     cli: Cli, command: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

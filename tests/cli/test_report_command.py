@@ -57,6 +57,7 @@ def test_what_is_no_study_or_has_no_answers_is_refused(tmp_path: Path, cli: Cli)
     assert not (empty.folder / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_commands_on_the_page_run(
     study: Study, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,24 @@ def test_files_of_a_study_are_never_written_over(cli: Cli, folder: Path) -> None
     for name in ("answers.sqlite", "study.toml", ".lock", "../tiny.onnx", "../point.csv"):
         outcome = cli("study", "table", "demo", "--format", "csv", "--out", f"demo/{name}")
         assert (outcome.code, "is a file of the study itself" in outcome.err) == (2, True)
+    table = "a,b,c,label\n" + "0.8,0.2,0.4,0\n0.1,0.9,0.4,1\n" * 6
+    (folder / "digits.csv").write_text(table)
+    cli(
+        "study",
+        "new",
+        "of-a-table",
+        "-n",
+        "tiny.onnx",
+        "-i",
+        "digits.csv:test:0",
+        "--target",
+        "any",
+    )
+    assert cli("study", "run", "of-a-table", "--executor", "serial").code == 0
+    outcome = cli("study", "table", "of-a-table", "--out", "digits.csv")
+    assert (outcome.code, "is a file of the study itself" in outcome.err) == (2, True)
+    assert (folder / "digits.csv").read_text() == table
+    assert "../digits.csv:test:0" in (folder / "of-a-table" / "study.toml").read_text()
     for out in ("demo", "."):
         outcome = cli("study", "export", "demo", "--out", out)
         assert (outcome.code, "which no export has written" in outcome.err) == (2, True)
@@ -139,6 +157,7 @@ def test_failed_questions_are_counted_with_their_reason(cli: Cli, folder: Path) 
     assert "cannot do quadratic objectives" in run.out
 
 
+@pytest.mark.slow
 def test_experiments_are_listed_and_run(cli: Cli, folder: Path) -> None:
     assert "koot-adversaries" in cli("reproduce", "--list").out
     run = cli("reproduce", "schoenfeld-forward", "--quick", "--executor", "serial")

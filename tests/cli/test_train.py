@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import doctest
 import hashlib
 import io
 import json
@@ -312,12 +311,6 @@ def test_help_names_every_method(cli: Cli) -> None:
 
 
 class TestPage:
-    def test_of_training_has_a_python_example_that_runs(self, unchecked_shapes: None) -> None:
-        [block] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-        test = doctest.DocTestParser().get_doctest(block, {}, "learning", None, 0)
-        assert test.examples
-        assert doctest.DocTestRunner().run(test).failed == 0
-
     def test_of_training_has_a_file_that_is_read(self, tmp_path: Path) -> None:
         [block] = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
         (tmp_path / "layers.toml").write_text(block)

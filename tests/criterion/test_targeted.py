@@ -89,7 +89,7 @@ class TestAllOutputsZero:
     def test_nor_by_outputs_below_zero(self, ratio: float) -> None:
         assert not Targeted(0, ratio=ratio).reached(np.array([-1.0, -2.0, -3.0]))
 
-    @pytest.mark.usefixtures("unchecked_shapes")
+    @pytest.mark.unchecked_shapes
     @pytest.mark.parametrize("norm", ["l1", "linf"])
     @pytest.mark.parametrize("strategy", ["margin", "direct"])
     @pytest.mark.parametrize("criterion", [{"ratio": 1.2}, {"margin": 1e-3}, {}])

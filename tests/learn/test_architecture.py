@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,6 +14,7 @@ from dualbound.errors import DataError, InvalidInput
 from dualbound.learn import Architecture, fresh
 from dualbound.learn.architecture import NAMED, names
 from dualbound.learn.layers import BatchNorm, Conv, Dense, Dropout, Pool, Rectified
+from examples import examples
 from learn.toys import rows
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
@@ -88,7 +89,7 @@ class TestModules:
     def test_of_rows_are_not_flattened(self) -> None:
         assert kinds("4-8-3", (4,)) == "Linear ReLU Linear"
 
-    @settings(max_examples=30)
+    @examples(30)
     @given(st.integers(1, 5), st.integers(1, 3), st.integers(0, 2), st.integers(1, 3))
     def test_of_images_have_the_sizes_that_torch_gives_them(
         self, kernel: int, stride: int, padding: int, pool: int

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -27,12 +25,7 @@ RECIPE = Recipe(epochs=3, batch=1, rate=0.02)
 DATA = rows(6, apart=0.5)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _unchecked_shapes() -> Iterator[None]:
-    """The shape checker takes four fifths of the time of a tiny query."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.unchecked_shapes
 
 
 def network_of(module: nn.Module) -> Network:

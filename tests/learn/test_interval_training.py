@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from dualbound.learn import Architecture, Interval, Recipe, Step, train
 from dualbound.learn.interval import interval, worst_outputs
 from dualbound.network import Network
 from dualbound.region import Box
+from examples import examples
 from learn.toys import Watched, rows, same, stripes
 
 ARCHITECTURES = {
@@ -39,7 +40,7 @@ def module_of(text: str, seed: int = 0) -> nn.Sequential:
 
 class TestBounds:
     @pytest.mark.parametrize("name", ARCHITECTURES)
-    @settings(max_examples=15)
+    @examples(15)
     @given(seed=st.integers(0, 999), radius=st.floats(0, 0.5))
     def test_contain_the_outputs_of_sampled_points(
         self, name: str, seed: int, radius: float
@@ -148,6 +149,7 @@ def certified(module: nn.Module, data: Dataset, eps: float) -> float:
 
 
 class TestTraining:
+    @pytest.mark.slow
     def test_certifies_more(self) -> None:
         recipe = Recipe(epochs=60, batch=10, rate=0.05)
         data, test = rows(60, apart=0.5), rows(60, apart=0.5, seed=1, split="test")

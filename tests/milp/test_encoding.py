@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brute_force import random_tiny
@@ -26,6 +26,7 @@ from dualbound.milp import (
 )
 from dualbound.region import L1, LInf, Region
 from dualbound.solvers import Highs, Stop, solver_named
+from examples import examples
 
 ATOL = 1e-6
 
@@ -100,7 +101,7 @@ def tiny_encoding(seed: int, formulation: str, *, integer: bool = True) -> tuple
 @pytest.mark.parametrize("formulation", sorted(FORMULATIONS))
 @pytest.mark.parametrize("integer", [True, False])
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=40)
+@examples(40)
 def test_every_input_is_a_point_of_the_program(formulation: str, integer: bool, seed: int) -> None:
     """The program, and its relaxation even more so, contains the exact function."""
     encoding, region = tiny_encoding(seed, formulation, integer=integer)
@@ -133,7 +134,7 @@ def test_every_image_is_a_point_of_the_distance_program(formulation: str, norm: 
 
 @pytest.mark.parametrize("formulation", sorted(FORMULATIONS))
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=20)
+@examples(20)
 def test_random_vertices_of_the_program_are_points_of_the_network(
     formulation: str, seed: int
 ) -> None:
@@ -212,7 +213,7 @@ def linear_program(seed: int) -> tuple[Program, np.random.Generator]:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=80)
+@examples(80)
 def test_the_lagrangian_bound_is_never_above_the_optimum(seed: int) -> None:
     program, rng = linear_program(seed)
     solution = Highs().solve(program, Clock())

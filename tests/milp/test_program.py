@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dualbound.errors import InvalidInput
 from dualbound.milp import Program, ProgramBuilder, lagrangian_bound
 from dualbound.search import Milp
 from dualbound.solvers import write_program
+from examples import examples
 
 
 def small() -> Program:
@@ -73,7 +74,7 @@ def test_indicators_that_are_none(bad: list[list[int]], message: str) -> None:
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=60)
+@examples(60)
 def test_the_lagrangian_bound_is_below_every_point(seed: int) -> None:
     """With squares, unbounded columns and rows that need not hold."""
     rng = np.random.default_rng(seed)

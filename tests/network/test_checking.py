@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from handmade_onnx import HALF, array, build, dense
-from hypothesis import given, settings
+from hypothesis import given
 from onnx import helper
 from random_graphs import PLANS, grown
 
 from dualbound.errors import InvalidInput, InvalidModel
 from dualbound.network import Network, Source, check, read_onnx, write_onnx
+from examples import examples
 
 SMALL = Network.dense([[[1.0, -1.0]], [[2.0], [-2.0]]], [[0.5], [0.0, 1.0]])
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(**PLANS)
 def test_what_was_read_agrees(**plan):
     found = check(read_onnx(grown(**plan)), count=4)

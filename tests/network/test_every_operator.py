@@ -356,6 +356,7 @@ def test_every_operator_is_refused_where_it_does_not_fit() -> None:
     assert {op for op, _ in REFUSED} | TAKES_ALL >= {name for _, name in REGISTRY}
 
 
+@pytest.mark.slow
 def test_every_attribute_is_tried() -> None:
     tried = [entry.values[1] for file in FILES for entry in file.CASES]
     tried += [nodes for _, nodes, *_ in OPERATORS.values()] + [nodes for _, nodes in REFUSED]
@@ -369,12 +370,17 @@ def test_every_attribute_is_tried() -> None:
     assert known <= seen | OF_NO_EFFECT | IN_NO_RUNTIME
 
 
+@cache
+def versions() -> dict[tuple[str, str], list[int]]:
+    """Of every operator, by domain and name."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        found.setdefault((schema.domain, schema.name), []).append(schema.since_version)
+    return found
+
+
 def is_read(schema: onnx.defs.OpSchema) -> bool:
     """Whether a version of an operator is one of a set that the reader takes: 7 or newer."""
-    versions = [
-        other.since_version
-        for other in onnx.defs.get_all_schemas_with_history()
-        if (other.domain, other.name) == (schema.domain, schema.name)
-    ]
-    oldest = max((version for version in versions if version <= 7), default=7)
+    seven = [version for version in versions()[schema.domain, schema.name] if version <= 7]
+    oldest = max(seven, default=7)
     return schema.since_version >= oldest

@@ -335,12 +335,14 @@ def test_a_file(tmp_path, classifier, ending):
     assert network.input_shape == (6, 5, 1)
 
 
+@pytest.mark.slow
 def test_a_file_of_a_registered_subclass(tmp_path):
     model = with_weights(subclass())
     model.save(tmp_path / "model.keras")
     assert_is(load(tmp_path / "model.keras"), model)
 
 
+@pytest.mark.slow
 def test_convolutions_stay_convolutions():
     network = load(with_weights(convolutions()))
     maps = [one for node in network.nodes if isinstance(node.op, Affine) for one in node.op.maps]
@@ -365,6 +367,7 @@ def test_the_same_model_gives_the_same_bytes_without_paths(classifier):
     assert b"site-packages" not in model
 
 
+@pytest.mark.slow
 def test_the_model_stays_as_it_was(classifier):
     before = [np.array(keras.ops.convert_to_numpy(w)) for w in classifier.weights]
     modes = [part.training for part in classifier.modules()]
@@ -377,6 +380,7 @@ def test_the_model_stays_as_it_was(classifier):
     np.testing.assert_array_equal(answers(classifier, x), expected)
 
 
+@pytest.mark.slow
 def test_nothing_is_printed_warned_or_logged(tmp_path, classifier, capfd, caplog):
     classifier.save(tmp_path / "model.keras")
     with warnings.catch_warnings(record=True) as caught:
@@ -485,6 +489,7 @@ def squared(name):
     return keras.Model(inputs, layers.Multiply(name=name)([inputs, layers.Dense(3)(inputs)]))
 
 
+@pytest.mark.slow
 def test_a_model_that_torch_cannot_export():
     class Deciding(keras.Model):
         def call(self, inputs):
@@ -496,6 +501,7 @@ def test_a_model_that_torch_cannot_export():
         load(model)
 
 
+@pytest.mark.slow
 def test_an_uneven_average_in_a_file_is_refused(tmp_path):
     model = with_weights(uneven_pool())
     model.save(tmp_path / "model.keras")
@@ -503,6 +509,7 @@ def test_an_uneven_average_in_a_file_is_refused(tmp_path):
         load(tmp_path / "model.keras")
 
 
+@pytest.mark.slow
 def test_even_averages_in_a_file_are_read(tmp_path):
     model = with_weights(pools())
     model.save(tmp_path / "model.keras")
@@ -675,6 +682,7 @@ def test_a_model_that_cannot_be_saved_for_the_other_process(monkeypatch):
         load(sequential((3,), Stubborn()))
 
 
+@pytest.mark.slow
 def test_backends_that_do_not_agree(monkeypatch):
     model, other = with_weights(dense()), dense()
     export = load(other).source.model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from handmade_onnx import run
-from hypothesis import given, settings
+from hypothesis import given
 from random_graphs import PLANS, grown
 
 from dualbound.network import (
@@ -17,8 +17,9 @@ from dualbound.network import (
     write_onnx,
 )
 from dualbound.network.gradients import pulled_back
+from examples import examples
 
-FEW = settings(max_examples=30)
+FEW = examples(30)
 
 
 def points(network: Network, count: int = 3) -> np.ndarray:
@@ -30,7 +31,7 @@ def largest(network: Network, x: np.ndarray) -> float:
     return max(1.0, *(np.max(np.abs(value), initial=0) for value in network.values(x).values()))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(**PLANS)
 def test_the_network_is_what_onnxruntime_computes(**plan):
     model = grown(**plan)

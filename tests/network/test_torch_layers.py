@@ -156,6 +156,7 @@ def test_torchscript(name, batched):
     assert_is(read_onnx(model), module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["residual", "branches"])
 def test_dynamo_with_a_batch(name):
     module, shape = made(name)
@@ -176,6 +177,7 @@ def test_a_residual_network_is_its_convolutions_and_its_rectifiers():
     assert [node.size for node in network.nodes if isinstance(node.op, Relu)] == [36, 36]
 
 
+@pytest.mark.slow
 def test_functional_forms():
     class Functions(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -78,6 +78,7 @@ def test_moves_and_can_be_pickled(name: str) -> None:
     assert module.pull_back(module(v)).dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_a_sparse_matrix_comes_without_warnings() -> None:
     program = (
         "import warnings, numpy as np, scipy.sparse as sp, torch\n"

@@ -9,6 +9,7 @@ from dualbound import Columns, Network, Status, Targeted, nearest
 from dualbound.phases.program import PRICED_AT_MOST
 
 
+@pytest.mark.slow
 def test_an_optimum_that_moves_hundreds_of_inputs_is_proved() -> None:
     rng = np.random.default_rng(3)
     net = Network.dense(

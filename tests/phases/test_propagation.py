@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from dualbound import Box, L0Ball, L1Ball, L2Ball, Network
 from dualbound.bounds import Bounds, crown
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
+from dualbound.network import Affine, Input, Node, Relu
+from dualbound.network.linear import Sparse
 from dualbound.phases import chain_of, propagation, reference_of, room_of
 from dualbound.phases.relaxation import Multipliers, Relaxation
 from dualbound.phases.tree import PhaseTree
@@ -128,7 +131,7 @@ def test_what_moves_contribute_is_kept_with_the_multipliers_and_evaluated_anew(s
                 assert anew[at, side] == found.moves[at, side]
 
 
-@pytest.mark.usefixtures("shapes_checked_now_and_then")
+@pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("seed", range(20))
 def test_a_tree_excludes_what_is_not_reached_and_nothing_else(seed: int, threads: int) -> None:
@@ -225,3 +228,22 @@ def test_a_node_without_open_neurons_takes_its_bound_from_its_neurons() -> None:
     room = room_of(region, reference)
     assert PhaseTree(chain, room, Clock(), least=reached * (1 + 1e-4)).run()
     assert not PhaseTree(chain, room, Clock(), least=reached * (1 - 1e-9)).run()
+
+
+def test_maps_whose_product_cancels_are_charged_for_their_parts() -> None:
+    """Two affine maps in a row that are kept apart, of whose sums almost nothing is left."""
+    first = Affine(Sparse(sp.csr_array(np.full((2, 8), 1e8))), np.zeros(2))
+    second = Affine(Sparse(sp.csr_array(np.tile([1.0, -1.0 + 1e-9], (8, 1)))), np.zeros(8))
+    nodes = (
+        Node("x", Input(), (), 8),
+        Node("a", first, ("x",), 2),
+        Node("b", second, ("a",), 8),
+        Node("r", Relu(), ("b",), 8),
+        Node("y", Affine(np.eye(8), np.zeros(8)), ("r",), 8),
+    )
+    network, region = Network(nodes, (8,), "y"), Box(-np.ones(8), np.ones(8))
+    assert network["b"].reads == ("a",)
+    chain = chain_of(network, region, np.zeros(8), np.eye(8), np.zeros(8))
+    assert chain is not None
+    assert np.abs(chain.first).max() < 1.0
+    assert chain.magnitudes[:8].min() >= 8 * 1e8

@@ -16,7 +16,7 @@ from dualbound.prune.units import layers_of
 from dualbound.prune.worst_inputs import box_around
 from dualbound.solvers import Highs
 
-pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 def random_network(seed: int, sizes: tuple[int, ...] = (3, 4, 3, 3)) -> Network:
@@ -230,6 +230,7 @@ def test_the_order_has_every_unit_once(seed: int, by: str) -> None:
         assert sorted(found.order) == list(range(sum(layer.units for layer in found.layers)))
 
 
+@pytest.mark.slow
 def test_a_convolution_has_a_score_for_each_channel() -> None:
     import torch
 

@@ -24,7 +24,7 @@ from dualbound.queries.models import load
 
 pruning = importlib.import_module("dualbound.prune.pruning")
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 ASKED: dict[str, Any] = {"each": 2, "relaxed": True, "recipe": None}
 LIMIT = Limits(3)
@@ -78,6 +78,7 @@ def test_the_same_question_is_not_sought_twice(
      {"relaxed": False}, {"limits": Limits(3.5)}, {"limits": None, "each": 1}],
     ids=["weight", "loss", "by", "seed", "each", "relaxed", "longer", "no-limit"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_another_question_is_sought_anew(
     sample: Dataset, tmp_path: Path, searches: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch, other: dict[str, Any],
@@ -94,6 +95,7 @@ def test_another_question_is_sought_anew(
     assert len(searches) == 3
 
 
+@pytest.mark.slow
 def test_what_is_closed_needs_no_more_time_and_what_was_interrupted_does(
     sample: Dataset, tmp_path: Path, searches: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_damaged_file_is_named(sample: Dataset, tmp_path: Path, text: str) -> 
         prune(load("dnn1"), sample, **ASKED, folder=tmp_path, limits=LIMIT)
 
 
+@pytest.mark.slow
 def test_no_figure_in_a_file_can_be_another(sample: Dataset, tmp_path: Path) -> None:
     asked = {**ASKED, "folder": tmp_path, "limits": LIMIT}
     prune(load("dnn1"), sample, **asked)
@@ -160,6 +163,7 @@ def test_another_network_takes_up_neither_scores_nor_training(
     assert prune(networks[0], sample, **longer, folder=tmp_path).finished
 
 
+@pytest.mark.slow
 def test_types_of_options_do_not_matter(
     sample: Dataset, tmp_path: Path, searches: list[dict[str, Any]]
 ) -> None:

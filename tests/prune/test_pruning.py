@@ -29,7 +29,7 @@ from dualbound.queries.models import load
 
 pruning = importlib.import_module("dualbound.prune.pruning")
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_orders_hold_every_unit_once(sample: Dataset) -> None:
         gradient_order(made, drawn.values(), drawn.labels),
         importance_order(
             dualbound.prune.importance(
-                load("dnn1"), drawn.values(), drawn.labels, relaxed=True, limits=Limits(4)
+                load("dnn1"), drawn.values(), drawn.labels, relaxed=True, limits=Limits(0.2)
             )
         ),
     )
@@ -148,6 +148,7 @@ def test_a_layer_is_never_removed_silently(sample: Dataset) -> None:
         prune(load("dnn1"), sample, each=1, weight=1e-9, recipe=None, relaxed=True)
 
 
+@pytest.mark.slow
 def test_scores_of_a_batch_are_those_of_its_inputs(sample: Dataset) -> None:
     found = prune(load("dnn1"), sample, each=1, recipe=None, limits=Limits(4))
     assert found.scores is not None

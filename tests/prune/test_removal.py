@@ -18,7 +18,7 @@ from dualbound.network.torch_chain import Chain, chain
 from dualbound.prune.removal import parameters, removed
 from dualbound.prune.units import layers_of, masked
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 
 def convolutional(seed: int = 0, padding: int = 1) -> Chain:

@@ -162,7 +162,9 @@ def test_an_interruption_keeps_both_ends() -> None:
     assert "interrupted" in answer.note
 
 
-def test_is_not_worse_than_a_thousand_ascents(unchecked_shapes: None) -> None:
+@pytest.mark.slow
+@pytest.mark.unchecked_shapes
+def test_is_not_worse_than_a_thousand_ascents() -> None:
     net = dualbound.load("dnn1")
     for neuron in (Neuron(2, 3), Neuron(3, 1, post=True), Neuron("logits", 7)):
         answer = activate(net, neuron, limits=Limits(20))

@@ -31,7 +31,7 @@ from tiny_graphs import random_graph
 VALUE = 2e-6
 
 
-pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 @dataclass(frozen=True)

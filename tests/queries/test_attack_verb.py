@@ -63,7 +63,7 @@ def test_every_adversary_is_one(method: str, norm: str) -> None:
 
 
 def test_an_attack_for_the_nearest_gives_the_whole_curve() -> None:
-    found = attacked(method="deepfool", eps=(0.01, 0.05))
+    found = attacked(method="deepfool", eps=np.array([0.01, 0.05]))
     assert [one.eps for one in found.at] == [0.01, 0.05, np.inf]
     for one in found.at:
         assert found.accuracy(one.eps) == pytest.approx(one.accuracy)

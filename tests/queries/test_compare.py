@@ -6,7 +6,6 @@ import signal
 from dataclasses import replace
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -43,7 +42,7 @@ def around(x: np.ndarray, eps: float) -> Box:
     return Box(np.maximum(x - eps, 0.0), np.minimum(x + eps, 1.0))
 
 
-@pytest.mark.usefixtures("shapes_checked_now_and_then")
+@pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("seed", range(30))
 def test_a_margin_is_the_least_of_all_activation_patterns(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -66,7 +65,7 @@ def test_a_margin_is_the_least_of_all_activation_patterns(seed: int) -> None:
         assert decided.found == (truth < 0)
 
 
-@pytest.mark.usefixtures("shapes_checked_now_and_then")
+@pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("seed", range(40, 52))
 def test_an_adversary_is_in_the_box_and_turns_the_label(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -88,7 +87,7 @@ def test_an_adversary_is_in_the_box_and_turns_the_label(seed: int) -> None:
         assert outputs[label] - outputs[target] == pytest.approx(found.value, abs=VALUE)
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.unchecked_shapes
 @pytest.mark.parametrize("shift", [0.004, -0.004])
 def test_a_wide_gap_is_narrowed_where_0_lies_within_it(shift: float) -> None:
     """The least margin is ±0.004, and 0.1 counts as proved: that alone would decide nothing."""
@@ -120,14 +119,19 @@ def test_shares_and_matrices() -> None:
         Margin(4, 0, 1, -0.1, -0.1, np.zeros(2), 0.1),
         Margin(4, 0, 2, 0.3, 0.2, None, 0.1),
         Margin(6, 1, 0, 0.3, -0.2, None, 0.1),
+        Margin(6, 1, 2, 0.3, 0.2, None, 0.1),
         Margin(9, 2, 1, 0.3, 0.2, None, 0.1),
+        Margin(9, 2, 0, 0.3, 0.2, None, 0.1),
     )
     side = Side("net", 0.5, 10, margins, ())
     assert side.open == 1
-    assert side.robust() == pytest.approx((1 / 3, 2 / 3))
+    assert side.robust((4, 6, 9), 3) == (1 / 3, 2 / 3)
+    stopped = replace(side, margins=margins[:-1])
+    assert stopped.robust((4, 6, 9), 3) == (0, 2 / 3)
+    assert stopped.robust((4, 6, 9, 10), 3) == (0, 3 / 4)
     assert side.matrix(3).tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
-    assert side.asked(3).tolist() == [[0, 1, 1], [1, 0, 0], [0, 1, 0]]
-    assert Side("net", 0.5, 10, (), ()).robust() is None
+    assert side.asked(3).tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    assert Side("net", 0.5, 10, (), ()).robust((), 3) is None
 
 
 @pytest.fixture(scope="module")
@@ -155,10 +159,7 @@ ASK: dict[str, Any] = {"eps": 0.25, "count": 3, "distances": 1}
 
 @pytest.fixture(scope="module")
 def found(networks: dict[str, Network], data: Dataset) -> Compared:
-    jaxtyping.config.update("jaxtyping_disable", True)
-    found = compare(networks, data, **ASK)
-    jaxtyping.config.update("jaxtyping_disable", False)
-    return found
+    return compare(networks, data, **ASK)
 
 
 def figures(found: Compared) -> list[list[tuple[object, ...]]]:
@@ -221,7 +222,7 @@ def test_transfer(found: Compared, networks: dict[str, Network]) -> None:
             assert found.transfer[column, column] == 0
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.unchecked_shapes
 @pytest.mark.slow
 def test_two_processes_answer_the_same(
     found: Compared, networks: dict[str, Network], data: Dataset
@@ -231,7 +232,7 @@ def test_two_processes_answer_the_same(
     np.testing.assert_array_equal(shared.transfer, found.transfer)
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.unchecked_shapes
 def test_ctrl_c_keeps_what_is_done(
     found: Compared, networks: dict[str, Network], data: Dataset
 ) -> None:
@@ -256,7 +257,7 @@ def test_a_time_limit_stops(networks: dict[str, Network], data: Dataset) -> None
     assert np.isnan(stopped.transfer).all()
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.unchecked_shapes
 def test_progress(networks: dict[str, Network], data: Dataset) -> None:
     seen: list[tuple[int, int]] = []
     found = compare(

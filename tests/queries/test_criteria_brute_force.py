@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -29,17 +28,17 @@ from dualbound.search import Engine
 VALUE, PROOF = 1e-6, 1e-7
 
 
+pytestmark = pytest.mark.shapes_checked_now_and_then
+
+
 @pytest.fixture(autouse=True)
-def _fast(request: pytest.FixtureRequest) -> Iterator[None]:
-    """One thread of torch; the shape checker looks at one case in ten."""
+def _fast() -> Iterator[None]:
+    """One thread of torch."""
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
-    jaxtyping.config.update("jaxtyping_disable", bool(seed % 10))
     yield
-    jaxtyping.config.update("jaxtyping_disable", False)
     torch.set_num_threads(threads)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -14,17 +13,17 @@ from dualbound import Answer, Box, Milp, Network, Status, Targeted, load, neares
 from dualbound.data.sample import sample
 from dualbound.network import read_onnx, write_onnx
 
+pytestmark = pytest.mark.unchecked_shapes
+
 
 @pytest.fixture(autouse=True)
 def _fast() -> Iterator[None]:
-    """One thread of torch, and no shape checker: it takes four fifths of the time of a query."""
+    """One thread of torch."""
     import torch
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    jaxtyping.config.update("jaxtyping_disable", True)
     yield
-    jaxtyping.config.update("jaxtyping_disable", False)
     torch.set_num_threads(threads)
 
 

@@ -32,7 +32,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 def asked(case: Case, engine: Engine | None = None, gap: float = 1e-7) -> Answer:
@@ -122,6 +122,7 @@ def test_the_default_gap_is_closed_without_a_limit(seed: int) -> None:
         assert answer.gap <= 1e-4 * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_the_cases_are_varied() -> None:
     cases = [random_case(seed) for seed in range(200)]
     answered = [known(seed)[1] < np.inf for seed in range(40)]

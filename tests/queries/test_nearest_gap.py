@@ -17,7 +17,7 @@ SECONDS = 60.0
 """That no search here comes near."""
 
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 
 def asked(case: Case, gap: float, engine: Engine | None = None) -> Answer:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -35,12 +33,7 @@ VALUE, PROOF = 2e-6, 1e-7
 THIN = 1e-6
 
 
-@pytest.fixture(autouse=True)
-def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
-    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
-    jaxtyping.config.update("jaxtyping_disable", bool(seed % 30))
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 def network_of(case: Case) -> Network:
@@ -161,6 +154,7 @@ class TestPatterns:
             patterns.append(pattern)
         assert len(set(patterns)) == len(patterns)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("norm", ["l1", "linf", "l2"])
     def test_cells_that_are_all_face_are_passed_over(self, norm: str) -> None:
         """The second neuron is twice the first, the third its negative: two cells, not eight."""
@@ -183,6 +177,7 @@ class TestPatterns:
         )
         assert [answer.status for answer in answers] == [Status.OPTIMAL, Status.INFEASIBLE]
 
+    @pytest.mark.slow
     def test_the_first_is_the_nearest_of_all(self) -> None:
         answers = nearest_several(NET, CENTER, Untargeted(), 2, distinct="pattern", gap=1e-7)
         alone = nearest(NET, CENTER, Untargeted(), gap=1e-7)

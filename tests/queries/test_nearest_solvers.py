@@ -15,7 +15,7 @@ from dualbound.solvers import SOLVERS, Can, installed
 WAYS = [("margin", "bigm"), ("margin", "indicator"), ("direct", "bigm")]
 
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 
 @cache
@@ -26,7 +26,7 @@ def question(seed: int) -> tuple[Case, float]:
 
 @pytest.mark.parametrize("seed", range(7000, 7008))
 @pytest.mark.parametrize(("strategy", "formulation"), WAYS)
-@pytest.mark.parametrize("solver", sorted(SOLVERS))
+@pytest.mark.parametrize("solver", list(SOLVERS))
 def test_it_finds_the_nearest(solver: str, strategy: str, formulation: str, seed: int) -> None:
     if not installed(solver):
         pytest.skip(f"the solver {solver} is not installed")

@@ -27,7 +27,7 @@ from dualbound.search import Engine
 VALUE, PROOF = 2e-6, 1e-7
 
 
-pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 def asked(

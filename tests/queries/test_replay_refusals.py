@@ -239,6 +239,13 @@ class TestSolversThatLie:
         assert answer.bound <= answer.value
         assert_honest(answer, truth)
 
+    def test_infeasible_over_the_whole_box_with_a_witness_at_hand_is_fatal(self) -> None:
+        incumbent, x = Incumbent(Clock()), true_witness("l1")
+        incumbent.improve(x, float(np.abs(x - CENTER).sum()))
+        engine = Milp(strategy="direct", solver=Lying(infeasible))
+        with pytest.raises(SoundnessError, match="no input reaches the criterion, but one was"):
+            engine.search(problem(), incumbent, 0.05)
+
     def test_infeasible_over_the_whole_box_is_believed_without_a_witness(
         self, truth: float
     ) -> None:

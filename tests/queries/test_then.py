@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -37,12 +35,7 @@ VALUE, PROOF = 2e-6, 1e-7
 NORMS = ("l1", "l2", "l0")
 
 
-@pytest.fixture(autouse=True)
-def _shapes_checked_now_and_then(request: pytest.FixtureRequest) -> Iterator[None]:
-    seed = request.node.callspec.params.get("seed", 0) if hasattr(request.node, "callspec") else 0
-    jaxtyping.config.update("jaxtyping_disable", bool(seed % 30))
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 def question(seed: int) -> tuple[Case, str]:
@@ -193,6 +186,7 @@ def test_every_engine_agrees(engine: Columns | Milp) -> None:
     assert (answer.then.value, answer.then.bound) == pytest.approx((3.0, 3.0), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_unions_are_asked_too() -> None:
     plain = nearest(NET, CENTER, Targeted(1), norm="linf", then="l1", gap=1e-7)
     union = nearest(NET, CENTER, Untargeted(), norm="linf", then="l1", gap=1e-7)

@@ -16,7 +16,7 @@ from dualbound.network import Affine
 from dualbound.queries import bounds
 from dualbound.tighten import Layerwise
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 FACTORS = [1e-12, 1e-7, 1e9, 1e12]
 ENGINES = {

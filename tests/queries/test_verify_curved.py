@@ -27,7 +27,7 @@ from dualbound.queries.verify import Outcome, robustness, verify
 from dualbound.search import Columns
 from dualbound.search.bab import Bab
 
-pytestmark = pytest.mark.usefixtures("shapes_checked_now_and_then")
+pytestmark = pytest.mark.shapes_checked_now_and_then
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -73,9 +73,8 @@ def wide(op: Sigmoid | Sign, n: int = 30) -> Network:
     ("eps", "outcome"),
     [(0.1, Outcome.HOLDS), (0.22, Outcome.HOLDS), (0.26, Outcome.HOLDS), (0.42, Outcome.VIOLATED)],
 )
-def test_cutting_proves_what_bounds_alone_do_not(
-    eps: float, outcome: Outcome, unchecked_shapes: None
-) -> None:
+@pytest.mark.unchecked_shapes
+def test_cutting_proves_what_bounds_alone_do_not(eps: float, outcome: Outcome) -> None:
     network = wide(Sigmoid())
     x = np.random.default_rng(1).uniform(0.3, 0.7, 30)
     answer = verify(network, robustness(network, x, eps))
@@ -86,8 +85,10 @@ def test_cutting_proves_what_bounds_alone_do_not(
         assert np.all(network(np.clip(x + moves, 0, 1)).argmax(1) == network(x).argmax())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_nearest_by_balls(norm: str, unchecked_shapes: None) -> None:
+@pytest.mark.unchecked_shapes
+def test_nearest_by_balls(norm: str) -> None:
     network = wide(Sigmoid())
     x = np.random.default_rng(1).uniform(0.3, 0.7, 30)
     target = 1 - int(network(x).argmax())
@@ -201,6 +202,7 @@ def test_balls_prove_of_the_smallest_distances(norm: str) -> None:
     assert answer.bound >= 0.5 * answer.value
 
 
+@pytest.mark.slow
 def test_unions_on_curved_networks() -> None:
     network, box = random_curved(4)
     last = network["out"]

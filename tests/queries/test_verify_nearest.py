@@ -10,7 +10,7 @@ from dualbound.limits import Limits
 from dualbound.queries.verify import Outcome, robustness, verify
 from dualbound.search.bab import Bab
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
+pytestmark = pytest.mark.unchecked_shapes
 
 
 @pytest.mark.parametrize("image", ["sample:0", "sample:3"])

@@ -9,7 +9,7 @@ from dualbound import Box, L2Ball, Network
 from dualbound.bounds.batched import Lines
 from dualbound.criterion import Case, OutputSet, Polyhedron, Property, parse_vnnlib
 from dualbound.limits import Limits
-from dualbound.queries.verify import Outcome, verify
+from dualbound.queries.verify import Outcome, robustness, verify
 from dualbound.region import Region
 from dualbound.search.bab import Bab
 
@@ -107,3 +107,18 @@ def test_the_furthest_point_of_a_ball_is_not_taken_for_the_furthest() -> None:
     answer = verify(network, asked)
     assert answer.outcome is not Outcome.HOLDS
     assert answer.bound >= exact - side
+
+
+def test_in_l0_what_does_not_change_is_not_rounded() -> None:
+    """No number of the image is one of float32; one that is changed alone turns the label."""
+    network = Network.dense([[[1.0, 1.0, 1.0], [-9.0, 0.0, 0.0]]], [[0.0, 3.0]])
+    image = np.array([1.0, 1.0, 1.0]) / 3
+    found = verify(network, robustness(network, image, eps=1, norm="l0", label=0))
+    assert found.outcome is Outcome.VIOLATED
+    assert found.witness is not None
+    assert int((found.witness.x != image).sum()) == 1
+    assert verify(network, robustness(network, image, eps=0, norm="l0", label=0)).outcome is (
+        Outcome.HOLDS
+    )
+    misread = verify(network, robustness(network, image, eps=1, norm="l0", label=1), hints=[image])
+    assert misread.outcome is Outcome.VIOLATED

@@ -6,12 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from dualbound.errors import InvalidInput
 from dualbound.region import L0, L1, Box, Grid, LInf, Norm
+from examples import examples
 
 
 def test_the_values_are_those_of_an_8_bit_image() -> None:
@@ -42,7 +43,7 @@ def grids(draw: st.DrawFn) -> tuple[np.random.Generator, Grid, list[np.ndarray]]
 
 
 @given(grids())
-@settings(max_examples=100)
+@examples(100)
 def test_snapping_finds_the_nearest_value_in_the_box(
     problem: tuple[np.random.Generator, Grid, list[np.ndarray]],
 ) -> None:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
@@ -25,6 +25,7 @@ from dualbound.region import (
     l2_ball,
     norm_named,
 )
+from examples import examples
 
 Problem = tuple[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, float]
 
@@ -69,7 +70,7 @@ def support_by_program(
 
 
 @given(problems())
-@settings(max_examples=60)
+@examples(60)
 def test_support_of_the_l1_ball_is_the_linear_programs_optimum(problem: Problem) -> None:
     rng, center, lower, upper, radius = problem
     ball = L1Ball(center, radius, Box(lower, upper))
@@ -116,7 +117,7 @@ def test_support_of_a_large_l1_ball_is_the_greedy_one(radius: float) -> None:
 
 
 @given(problems())
-@settings(max_examples=60)
+@examples(60)
 def test_the_box_around_the_l1_ball_is_its_support_along_the_axes(problem: Problem) -> None:
     _, center, lower, upper, radius = problem
     ball = L1Ball(center, radius, Box(lower, upper))
@@ -151,7 +152,7 @@ def regions(problem: Problem) -> list[Region]:
 
 
 @given(problems())
-@settings(max_examples=40)
+@examples(40)
 def test_samples_lie_inside(problem: Problem) -> None:
     rng = problem[0]
     for region in regions(problem):
@@ -162,7 +163,7 @@ def test_samples_lie_inside(problem: Problem) -> None:
 
 
 @given(problems())
-@settings(max_examples=60)
+@examples(60)
 def test_the_projection_is_inside_and_no_point_is_nearer(problem: Problem) -> None:
     rng, _, lower, _, _ = problem
     for region in regions(problem):
@@ -184,7 +185,7 @@ def test_the_projection_is_inside_and_no_point_is_nearer(problem: Problem) -> No
 
 
 @given(problems())
-@settings(max_examples=60)
+@examples(60)
 def test_every_sample_has_coordinates_in_the_linear_form(problem: Problem) -> None:
     rng = problem[0]
     for region in regions(problem):
@@ -201,7 +202,7 @@ def test_every_sample_has_coordinates_in_the_linear_form(problem: Problem) -> No
 
 
 @given(problems())
-@settings(max_examples=60)
+@examples(60)
 def test_every_point_of_the_linear_form_is_of_the_region(problem: Problem) -> None:
     rng = problem[0]
     for region in regions(problem):
@@ -222,7 +223,7 @@ def test_every_point_of_the_linear_form_is_of_the_region(problem: Problem) -> No
 
 
 @given(problems())
-@settings(max_examples=40)
+@examples(40)
 def test_the_distance_form_costs_the_distance(problem: Problem) -> None:
     rng, center, lower, upper, _ = problem
     box = Box(lower, upper)
@@ -247,7 +248,7 @@ def test_the_distance_form_costs_the_distance(problem: Problem) -> None:
 
 
 @given(problems())
-@settings(max_examples=40)
+@examples(40)
 def test_the_region_of_a_ball_is_its_norms_distance(problem: Problem) -> None:
     rng, center, lower, upper, _ = problem
     box = Box(lower, upper)
@@ -263,7 +264,7 @@ def test_the_region_of_a_ball_is_its_norms_distance(problem: Problem) -> None:
 
 
 @given(problems())
-@settings(max_examples=60)
+@examples(60)
 def test_no_sample_is_further_than_the_support(problem: Problem) -> None:
     rng, center = problem[0], problem[1]
     directions = np.vstack([rng.normal(size=(3, len(center))), np.eye(len(center))])
@@ -298,7 +299,7 @@ def support_by_patterns(ball: L2Ball, direction: np.ndarray) -> float:
 
 
 @given(problems())
-@settings(max_examples=100)
+@examples(100)
 def test_support_of_the_l2_ball_is_the_best_of_all_patterns(problem: Problem) -> None:
     rng, center = problem[0], problem[1]
     if len(center) > 4:
@@ -389,7 +390,7 @@ def changes_of(ball: L0Ball) -> list[np.ndarray]:
 
 
 @given(problems())
-@settings(max_examples=100)
+@examples(100)
 def test_the_l0_ball_is_the_union_of_its_boxes(problem: Problem) -> None:
     rng, center, lower, upper, _ = problem
     n = len(center)
@@ -437,7 +438,7 @@ def test_the_l0_ball_is_the_union_of_its_boxes(problem: Problem) -> None:
 
 
 @given(problems())
-@settings(max_examples=40)
+@examples(40)
 def test_weights_scale_the_inputs_of_a_ball(problem: Problem) -> None:
     """A weighted L1 ball is a plain one in units of the weights; an L2 ball in their roots."""
     rng, center, lower, upper, _ = problem

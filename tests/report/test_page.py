@@ -334,6 +334,7 @@ def test_numbers_at_the_axes_are_whole() -> None:
     assert not re.findall(r'd="[^"]*\.\d{3}', drawn)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     asked = []
     for series in range(PANELS + 3):

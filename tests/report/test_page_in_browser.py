@@ -156,6 +156,7 @@ def test_tables_are_sorted_by_click_and_by_keyboard(look: Any, file: Path) -> No
     assert names == sorted(names, key=str.lower)
 
 
+@pytest.mark.slow
 def test_a_long_table_is_folded_filtered_and_unfolded(look: Any, long_file: Path) -> None:
     page = look(long_file)
     rows = page.locator("#answers tbody tr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 import dualbound
@@ -20,7 +21,8 @@ class _Skip(torch.nn.Module):
         return self.last(x + torch.relu(self.first(x)))
 
 
-def test_l2_on_a_small_graph_needs_no_quadratic_solver(unchecked_shapes: None) -> None:
+@pytest.mark.unchecked_shapes
+def test_l2_on_a_small_graph_needs_no_quadratic_solver() -> None:
     torch.manual_seed(0)
     network = dualbound.load(_Skip(), input_shape=(3,))
     x = np.full(3, 0.5)
@@ -40,3 +42,17 @@ def test_few_inputs_of_a_curved_network_are_halved() -> None:
     assert answer.status in (dualbound.Status.OPTIMAL, dualbound.Status.INFEASIBLE)
     assert answer.stats.nodes < 1000
     assert found.outcome is not dualbound.Outcome.UNKNOWN
+
+
+@pytest.mark.unchecked_shapes
+def test_over_an_l2_ball_that_no_program_takes() -> None:
+    torch.manual_seed(0)
+    network = dualbound.load(_Skip(), input_shape=(3,))
+    box = dualbound.Box(0, 1).sized(3)
+    ball = dualbound.L2Ball(np.full(3, 0.5), 0.3, box)
+    outside = dualbound.L2Ball(np.full(3, -0.1), 0.5, box)
+    chain = dualbound.Network.dense([np.eye(3), np.ones((2, 3))], [np.zeros(3), np.zeros(2)])
+    for asked, region in ((network, ball), (chain, outside)):
+        answer = dualbound.activate(asked, dualbound.Neuron("logits", 0), region)
+        assert answer.status is dualbound.Status.OPTIMAL
+        assert answer.stats.engine.startswith("bab")

@@ -5,14 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dualbound import Columns, Limits, Network, Progress, Status, Targeted, nearest
+from dualbound import (
+    Bab,
+    Box,
+    Columns,
+    Limits,
+    Network,
+    Neuron,
+    Progress,
+    Status,
+    Targeted,
+    activate,
+    nearest,
+    robustness,
+    verify,
+)
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_compiling_is_announced_and_is_not_the_querys_time(
     kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dualbound.phases.compiled.is_kept", lambda *_: kept)
+    monkeypatch.setattr("dualbound.phases.tree.is_kept", lambda *_: kept)
     heard: list[Progress] = []
     net = Network.dense([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]] * 2)
     answer = nearest(
@@ -28,6 +42,18 @@ def test_compiling_is_announced_and_is_not_the_querys_time(
     assert first.phase.startswith("compiling") != kept
     assert (first.seconds == 0.0) or kept
     assert "compiling" not in " ".join(answer.stats.phases)
+
+
+def test_whoever_else_compiles_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dualbound.phases.tree.is_kept", lambda *_: False)
+    net = Network.dense([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]] * 2)
+    heard: list[str] = []
+    verify(net, robustness(net, [0.7, 0.2], eps=0.1), on_progress=lambda d: heard.append(d.phase))
+    assert heard[0].startswith("compiling")
+    heard.clear()
+    wanted = {Neuron("logits", 0): 1.0, Neuron("logits", 1): -1.0}
+    activate(net, wanted, Box(0, 1), engine=Bab(), on_progress=lambda p: heard.append(p.phase))
+    assert heard[0].startswith("compiling")
 
 
 @pytest.mark.parametrize("seed", range(8))

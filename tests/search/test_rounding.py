@@ -31,7 +31,7 @@ def distance(x: list[float], norm: str) -> float:
     return missing if norm == "l1" else missing / 2
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
+@pytest.mark.unchecked_shapes
 @pytest.mark.parametrize("scale", [1.0, 1e2, 1e4, 1e6, 1e7, 1e8])
 @pytest.mark.parametrize("x", [[1 / 3, 2 / 3], [0.2, 0.45]])
 @pytest.mark.parametrize("norm", ["l1", "linf"])

@@ -12,7 +12,7 @@ import highspy
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dualbound.errors import (
@@ -38,6 +38,7 @@ from dualbound.solvers import (
     solver_named,
 )
 from dualbound.solvers import installed as is_installed
+from examples import examples
 
 
 def program(
@@ -98,7 +99,7 @@ def solver_if_installed(name: str) -> Solver:
     return solver_named(name)
 
 
-@pytest.fixture(params=sorted(SOLVERS))
+@pytest.fixture(params=list(SOLVERS))
 def solver(request) -> Solver:
     return solver_if_installed(request.param)
 
@@ -455,8 +456,8 @@ def check_against_enumeration(solver: Solver, tiny: Program, delta: float) -> No
     assert near.bound is None or near.bound <= optimum + 1e-5
 
 
-@pytest.mark.parametrize("name", sorted(SOLVERS))
-@settings(max_examples=60)
+@pytest.mark.parametrize("name", list(SOLVERS))
+@examples(60)
 @given(parts=small_mips(), delta=st.sampled_from([-7.0, -1.0, -0.25, 0.25, 1.0, 7.0]))
 def test_agrees_with_enumeration(name, parts, delta):
     check_against_enumeration(solver_if_installed(name), program(**parts), delta)
@@ -468,8 +469,8 @@ def small_lps(draw) -> dict:
     return parts | {"integer": False, "lower": draw(st.sampled_from([parts["lower"], -np.inf]))}
 
 
-@pytest.mark.parametrize("name", sorted(name for name in SOLVERS if Can.DUALS in SOLVERS[name].can))
-@settings(max_examples=50)
+@pytest.mark.parametrize("name", [name for name in SOLVERS if Can.DUALS in SOLVERS[name].can])
+@examples(50)
 @given(parts=small_lps(), delta=st.sampled_from([-3.0, -0.1, 0.1, 3.0]))
 def test_linear_programs_have_a_dual_as_good_as_the_optimum(name, parts, delta):
     tiny = program(**parts)
@@ -583,8 +584,8 @@ def small_extended(draw) -> dict:
     return parts
 
 
-@pytest.mark.parametrize("name", sorted(SOLVERS))
-@settings(max_examples=50)
+@pytest.mark.parametrize("name", list(SOLVERS))
+@examples(50)
 @given(parts=small_extended(), delta=st.sampled_from([-7.0, -0.25, 0.25, 7.0]))
 def test_squares_and_indicators_agree_with_enumeration(name, parts, delta):
     solver = solver_if_installed(name)

@@ -47,6 +47,15 @@ def until_stopped(folder: Path, *, at: str) -> dict[str, Any] | None:
         return None if clock.expired else {"at": at}
 
 
+def half(folder: Path, *, value: int) -> dict[str, Any]:
+    """Something in it is cut short, and it does not notice."""
+    with Clock().catching_ctrl_c():
+        if not (folder / "half").exists():
+            (folder / "half").write_text("")
+            os.kill(os.getpid(), signal.SIGINT)
+    return {"value": value}
+
+
 def careless(folder: Path, *, value: int) -> dict[str, Any]:
     """Looks at no clock."""
     os.kill(os.getpid(), signal.SIGINT)
@@ -271,8 +280,17 @@ class TestStopping:
         assert [run(cells).done for _ in range(3)] == [1, 2, 3]
         assert [one.result["value"] for one in measured(cells, tmp_path).values()] == [0, 1, 2]
 
+    def test_a_cell_of_which_a_part_was_cut_short_is_measured_again(
+        self, run: Run, tmp_path: Path
+    ) -> None:
+        cells = [Cell("half", half, {"value": 1})]
+        assert run(cells).done == 0
+        assert not measured(cells, tmp_path)
+        assert run(cells).done == 1
+
 
 class TestProcesses:
+    @pytest.mark.slow
     def test_share_the_cells(self, run: Run, tmp_path: Path) -> None:
         cells = [
             *squares(2, 3, 4),
@@ -287,6 +305,7 @@ class TestProcesses:
         processes = {one.result["process"] for one in measured(cells, tmp_path).values()}
         assert os.getpid() not in processes
 
+    @pytest.mark.slow
     def test_end_with_ctrl_c_and_keep_what_is_done(self, run: Run, tmp_path: Path) -> None:
         cells = [Cell(f"slow {k}", slow, {"seconds": 300.0}) for k in range(2)]
 

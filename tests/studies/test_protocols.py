@@ -75,7 +75,7 @@ def test_the_forward_pass_is_reproduced_and_goes_on_where_it_was(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_given_bounds_lead_to_the_same_optimum(tmp_path: Path, unchecked_shapes: None) -> None:
+def test_given_bounds_lead_to_the_same_optimum(tmp_path: Path) -> None:
     text = "".join(
         f'[[questions]]\nname = "{name}"\nquery = "nearest"\ntarget = "+5"\nratio = 1.2\n{options}'
         for name, options in {

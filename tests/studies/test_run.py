@@ -25,8 +25,6 @@ from dualbound.studies.row import Row
 from dualbound.studies.runner import TRIES
 from studies.conftest import Make, answers, random_network
 
-pytestmark = pytest.mark.usefixtures("unchecked_shapes")
-
 
 def started(folder: Path, executor: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "dualbound", "study", "run", str(folder)]
@@ -205,6 +203,7 @@ class Breaking(Executor):
         return future
 
 
+@pytest.mark.slow
 def test_a_question_whose_workers_die_is_asked_three_times_and_stored_as_failed(make: Make) -> None:
     study = Study.open(make(points=2))
     executor = Breaking("b.onnx")
@@ -343,6 +342,7 @@ def test_a_worker_of_the_pool_that_is_killed_costs_one_try(make: Make) -> None:
     assert answers(folder) == answers(other)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_while_it_is_idle_is_replaced() -> None:
     executor = Processes(1)
     try:

@@ -208,7 +208,7 @@ def test_a_folder_of_the_name_of_an_embedded_network_is_not_in_its_way(
 
 @pytest.mark.parametrize("name", ["bab", "columns", "milp"])
 def test_the_engine_that_is_named_is_the_one_that_is_asked(name: str) -> None:
-    activate = Activate(layer=1, neuron=0, engine=name, seconds=2)
-    for one in (activate, Perfect(label=0, engine=name, seconds=2)):
+    activate = Activate(layer=1, neuron=0, engine=name, seconds=0.05)
+    for one in (activate, Perfect(label=0, engine=name, seconds=0.05)):
         row = one.answer(load("dnn1"), None, None)
         assert row.engine.split()[0] == name

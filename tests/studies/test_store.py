@@ -189,7 +189,7 @@ def mounted(folder: Path, *options: str) -> Iterator[None]:
 
 @pytest.mark.slow
 def test_a_full_disk_stops_the_run_and_it_goes_on_when_there_is_room(
-    make: Make, tmp_path: Path, unchecked_shapes: None
+    make: Make, tmp_path: Path
 ) -> None:
     source, small = make(points=4), tmp_path / "small"
     small.mkdir()

@@ -63,7 +63,7 @@ def small_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("key", ON_MNIST)
 @pytest.mark.slow
-def test_runs_quickly_and_goes_on(key: str, tmp_path: Path, unchecked_shapes: None) -> None:
+def test_runs_quickly_and_goes_on(key: str, tmp_path: Path) -> None:
     protocol = TRAINING[key]
     tally = protocol.run(tmp_path, quick=True, executor="serial")
     assert not tally.failed

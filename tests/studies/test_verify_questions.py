@@ -43,7 +43,6 @@ query = "verify"
 """
 
 
-@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_ball_holds_up_to_the_nearest_other_answer(make: Make, norm: str) -> None:
     folder = make(4, TEXT.replace("{norm}", norm))

@@ -42,6 +42,7 @@ def assert_equal(one: Bounds, other: Bounds) -> None:
         np.testing.assert_allclose(one.upper[name], other.upper[name], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lp", "milp", "exact"])
 def test_two_processes_find_what_one_finds(method: str) -> None:
     network = network_of(tiny())
@@ -150,6 +151,8 @@ class TestSolversThatLie:
         network = network_of(tiny())
         with pytest.raises(SoundnessError, match="Node 'affine2'"):
             Layerwise("milp", solver=scripted(Stop.INFEASIBLE, np.inf))(network, REGION)
+        with pytest.raises(SoundnessError, match="Node 'affine2'"):
+            Layerwise("lp", solver=scripted(Stop.INFEASIBLE, None))(network, REGION)
 
     @pytest.mark.parametrize("scale", [0.0, 0.1, 10.0, 1e6])
     def test_multipliers_of_any_kind_only_weaken_lp_bounds(self, scale: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from dualbound import queries
 from dualbound.cli import activations, exit_codes, options
-from dualbound.cli.inputs import read_model, region_asked, region_words
+from dualbound.cli.inputs import AskedRegion, read_model, region_asked
 from dualbound.cli.outputs import INLINE, check_outputs, keep_apart
 from dualbound.cli.progress import status_line, watching
 from dualbound.cli.records import about, numbers
@@ -23,7 +24,6 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.queries import Activation, Neuron, Status
 from dualbound.queries.activate import DEFAULT_GAP
-from dualbound.region import norm_named
 from dualbound.report import save_sheet, tile_of
 from dualbound.report.words import rounded_down, rounded_up
 from dualbound.search import AS_OPTIONS, engine_named
@@ -124,9 +124,8 @@ def activate(
     )
     check_outputs(witness, save_image, json=json)
     network = read_model(model)
-    norm = options.norm_of_ball(norm, radius)
-    region = region_asked(network, image, norm_named(norm), radius, range_)
-    chosen: int | str = int(layer) if layer.lstrip("-").isdigit() else layer
+    where = region_asked(network, image, norm, radius, range_)
+    chosen: int | str = int(layer) if re.fullmatch("-?[0-9]{1,9}", layer) else layer
     if neuron is None:
         size = network[queries.layer_node(network, chosen, post=post)].size
         with status_line(f"layer {layer}: {size} neurons") as show:
@@ -140,7 +139,7 @@ def activate(
             found = queries.activate_layer(
                 network,
                 chosen,
-                region,
+                where.region,
                 post=post,
                 minus=minus,
                 maximise=not minimise,
@@ -158,7 +157,7 @@ def activate(
             answer = queries.activate(
                 network,
                 wanted,
-                region,
+                where.region,
                 maximise=not minimise,
                 gap=gap,
                 engine=how,
@@ -167,7 +166,6 @@ def activate(
             )
         found = {neuron: answer}
         size = 1
-    where = region_words(image, norm, radius, range_)
     inputs = [answer.x for answer in found.values() if answer.x is not None]
     saved = Saved()
     if inputs:
@@ -198,10 +196,7 @@ def activate(
                 "post": post,
                 "minus": minus,
                 "minimise": minimise,
-                "image": image,
-                "norm": norm if image is not None else None,
-                "radius": radius,
-                "range": list(range_),
+                **where.record,
             }
             | (
                 activations.record(found[neuron]) | {"neurons": None}
@@ -249,7 +244,7 @@ def _subtitle(
     post: bool,
     minus: int | None,
     minimise: bool,
-    where: str,
+    where: AskedRegion,
     found: dict[int, Activation],
 ) -> str:
     what = "rectified value" if post else "logit" if layer == "logits" else "pre-activation"

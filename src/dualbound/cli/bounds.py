@@ -11,7 +11,7 @@ from rich.text import Text
 from dualbound import queries
 from dualbound.bounds import Bounds
 from dualbound.cli import exit_codes, options
-from dualbound.cli.inputs import read_model, region_asked, region_words
+from dualbound.cli.inputs import read_model, region_asked
 from dualbound.cli.progress import status_line
 from dualbound.cli.records import about, numbers
 from dualbound.cli.streams import say, say_json
@@ -19,7 +19,6 @@ from dualbound.cli.summaries import table
 from dualbound.errors import InvalidInput
 from dualbound.limits import Limits, core_count
 from dualbound.network import Affine, Network
-from dualbound.region import norm_named
 from dualbound.solvers import parsed, solver_named
 
 
@@ -69,8 +68,7 @@ def bounds(
     )
     chosen = solver_named(solver or "highs", parsed(solver_option or []))
     network = read_model(model)
-    norm = options.norm_of_ball(norm, radius)
-    region = region_asked(network, image, norm_named(norm), radius, range_)
+    where = region_asked(network, image, norm, radius, range_)
     clock = _LayerClock(network, method)
     with status_line(f"{method}: bounding {len(network.relus)} layers") as show:
 
@@ -81,7 +79,7 @@ def bounds(
 
         found = queries.bounds(
             network,
-            region,
+            where.region,
             method=method,
             seconds_per_neuron=time_per_neuron,
             workers=core_count() if workers is None else workers,
@@ -97,10 +95,7 @@ def bounds(
             about("bounds", model, network)
             | {
                 "status": "stopped" if stopped else "complete",
-                "image": image,
-                "norm": norm if image is not None else None,
-                "radius": radius,
-                "range": list(range_),
+                **where.record,
                 "method": method,
                 "unstable": found.unstable_count(network),
                 "seconds": seconds,
@@ -108,7 +103,6 @@ def bounds(
             }
         )
     else:
-        where = region_words(image, norm, radius, range_)
         _show(f"{method} bounds of {model} over {where}", layers, seconds, stopped=stopped)
     return exit_codes.OPEN if stopped else exit_codes.ANSWERED
 

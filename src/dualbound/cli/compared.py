@@ -109,7 +109,7 @@ def record(
         "eps": found.eps,
         "images": list(found.images),
         "networks": [
-            _side(side, network, model, found.classes)
+            _side(side, network, model, found)
             for side, network, model in zip(found.sides, networks.values(), models, strict=True)
         ],
         "transfer": [
@@ -130,8 +130,8 @@ def record(
     }
 
 
-def _side(side: Side, network: Network, model: str, classes: int) -> dict[str, object]:
-    proved, left = side.robust() or (None, None)
+def _side(side: Side, network: Network, model: str, found: Compared) -> dict[str, object]:
+    proved, left = side.robust(found.images, found.classes) or (None, None)
     return {
         "name": side.name,
         "model": model,
@@ -143,7 +143,7 @@ def _side(side: Side, network: Network, model: str, classes: int) -> dict[str, o
         "adversaries": len(side.adversaries),
         "open": side.open,
         "robust": {"proved": proved, "not_refuted": left},
-        "matrix": side.matrix(classes).tolist(),
+        "matrix": side.matrix(found.classes).tolist(),
         "mean_distance": mean_distance(side)[0],
         "margins": [
             {

@@ -27,7 +27,10 @@ def demo(
         Path, typer.Option(metavar="FILE.png", help="Where the picture goes.")
     ] = Path("demo.png"),
 ) -> int:
-    """Find and prove the nearest adversary of an embedded digit, and draw it (some seconds)."""
+    """Find and prove the nearest adversary of an embedded digit, and draw it.
+
+    It takes seconds; the first search on a machine is compiled, two to three minutes more.
+    """
     writable(save_image, "A picture", SUFFIXES)
     network = dualbound.load(MODEL)
     image = dualbound.load_image(IMAGE, network.input_shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from dualbound.data.images import Image, load_image
 from dualbound.errors import DataError, InvalidInput, InvalidModel
 from dualbound.network import Network
 from dualbound.queries.models import load
-from dualbound.region import NORMS, Box, Norm, Region
+from dualbound.region import NORMS, Box, Region, norm_named
 
 
 def read_model(name: str) -> Network:
@@ -67,25 +68,68 @@ def input_box(limits: tuple[float, float], network: Network) -> Box:
     return Box(*limits).sized(network.input_size)
 
 
+@dataclass(frozen=True)
+class AskedRegion:
+    """The ball around an image, or the whole box.
+
+    Attributes:
+        region: the inputs that are looked at.
+        image: what the centre of the ball was named; None for the box, as norm and radius.
+        norm: its name.
+        radius: in the norm.
+        range: of every input.
+
+    >>> box = Box(0, 1)
+    >>> str(AskedRegion(box, "sample:0", "linf", 0.1, (0, 1))), str(AskedRegion(box, range=(0, 1)))
+    ('the L∞ ball of radius 0.1 around sample:0', '[0, 1] for every input')
+    """
+
+    region: Region
+    image: str | None = None
+    norm: str | None = None
+    radius: float | None = None
+    range: tuple[float, float] = (0.0, 1.0)
+
+    def __str__(self) -> str:
+        if self.norm is None:
+            return f"[{self.range[0]:g}, {self.range[1]:g}] for every input"
+        return f"the {NORMS[self.norm].title} ball of radius {self.radius:g} around {self.image}"
+
+    @property
+    def record(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            "image": self.image,
+            "norm": self.norm,
+            "radius": self.radius,
+            "range": list(self.range),
+        }
+
+
 def region_asked(
     network: Network,
     image: str | None,
-    norm: Norm,
+    norm: str | None,
     radius: float | None,
     limits: tuple[float, float],
-) -> Region:
-    """The ball around an image, or the whole box.
+) -> AskedRegion:
+    """The region that IMAGE, --norm, --radius and --range name.
 
     Raises:
         DataError: there is no such image, or it cannot be read.
-        InvalidInput: an image without a radius, or the other way round; or one of them does not
-            fit.
+        InvalidInput: an image without a radius, or the other way round, or a norm without either;
+            or one of them does not fit.
     """
+    if norm is not None and radius is None:
+        raise InvalidInput(
+            "--norm is that of a ball around an image: add IMAGE and --radius, or leave it out."
+        )
+    chosen = norm_named(norm or "l1")
     box = input_box(limits, network)
     if (image is None) != (radius is None):
         raise InvalidInput("An image and --radius go together; without both, the box is looked at.")
     if image is None or radius is None:
-        return box
+        return AskedRegion(box, range=limits)
     if not 0 <= radius < np.inf:
         raise InvalidInput(f"The radius must be at least 0 and finite, found {radius}.")
     center = read_image(image, network).pixels.reshape(-1)
@@ -95,17 +139,4 @@ def region_asked(
             f"[{box.lower[0]:g}, {box.upper[0]:g}]. Divide 8-bit pixels by 255, or give the range "
             "of the network's inputs by --range."
         )
-    return norm.ball(center, radius, box)
-
-
-def region_words(
-    image: str | None, norm: str, radius: float | None, limits: tuple[float, float]
-) -> str:
-    """The same in words.
-
-    >>> region_words("sample:0", "linf", 0.1, (0, 1)), region_words(None, "l1", None, (0, 1))
-    ('the L∞ ball of radius 0.1 around sample:0', '[0, 1] for every input')
-    """
-    if image is None:
-        return f"[{limits[0]:g}, {limits[1]:g}] for every input"
-    return f"the {NORMS[norm].title} ball of radius {radius:g} around {image}"
+    return AskedRegion(chosen.ball(center, radius, box), image, chosen.name, radius, limits)

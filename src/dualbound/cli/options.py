@@ -151,19 +151,3 @@ def solver_asked(name: str | None, options: list[str] | None, engine: str) -> st
             "--solver-option is for a solver: say which by --solver, or --engine milp for highs."
         )
     return solver_named(name or "highs", parsed(options))
-
-
-def norm_of_ball(norm: str | None, radius: float | None) -> str:
-    """The norm of a ball, if there is one.
-
-    Raises:
-        InvalidInput: a norm, and no ball.
-
-    >>> norm_of_ball(None, 2.0), norm_of_ball(None, None)
-    ('l1', 'l1')
-    """
-    if norm is not None and radius is None:
-        raise InvalidInput(
-            "--norm is that of a ball around an image: add IMAGE and --radius, or leave it out."
-        )
-    return norm or "l1"

@@ -10,7 +10,7 @@ import typer
 
 from dualbound import queries
 from dualbound.cli import activations, exit_codes, options
-from dualbound.cli.inputs import read_model, region_asked, region_words
+from dualbound.cli.inputs import read_model, region_asked
 from dualbound.cli.outputs import check_outputs, keep_apart
 from dualbound.cli.progress import watching
 from dualbound.cli.records import about
@@ -19,7 +19,6 @@ from dualbound.cli.streams import say, say_json
 from dualbound.cli.summaries import listing, table
 from dualbound.limits import Limits
 from dualbound.queries.activate import DEFAULT_GAP
-from dualbound.region import norm_named
 from dualbound.report import save_sheet, tile_of
 from dualbound.search import AS_OPTIONS, engine_named
 
@@ -84,20 +83,18 @@ def perfect(
     )
     check_outputs(witness, save_image, json=json)
     network = read_model(model)
-    norm = options.norm_of_ball(norm, radius)
-    region = region_asked(network, image, norm_named(norm), radius, range_)
+    where = region_asked(network, image, norm, radius, range_)
     with watching("ascent") as on_progress:
         answer = queries.perfect(
             network,
             label,
-            region,
+            where.region,
             loss=loss,
             gap=gap,
             engine=how,
             limits=limits,
             on_progress=on_progress,
         )
-    where = region_words(image, norm, radius, range_)
     saved = Saved()
     if answer.x is not None:
         saved = save_all(
@@ -119,10 +116,7 @@ def perfect(
             | {
                 "target": label,
                 "loss": loss,
-                "image": image,
-                "norm": norm if image is not None else None,
-                "radius": radius,
-                "range": list(range_),
+                **where.record,
             }
             | activations.record(answer)
             | {"witness": saved.witness(witness, answer.x)}

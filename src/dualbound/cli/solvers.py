@@ -24,8 +24,8 @@ COLUMNS: dict[str, tuple[str, Can]] = {
 def solvers(json: options.Json = False) -> int:
     """List the solvers: which are installed, and what each can do.
 
-    They are for --solver of nearest (engine milp) and of bounds (methods lp and milp). Our own
-    branch and bound, the default of nearest, needs HiGHS only.
+    They are for --solver of nearest, activate and perfect (engine milp), of bounds (methods lp and
+    milp) and of prune. Our own branch and bound, the default of nearest, needs HiGHS only.
     """
     from dualbound import __version__
 

@@ -18,6 +18,8 @@ from dualbound.cli.saving import save_array
 from dualbound.cli.streams import say, say_json, say_note
 from dualbound.cli.study_progress import following
 from dualbound.cli.summaries import listing
+from dualbound.data.images import file_of
+from dualbound.data.loading import NAMES
 from dualbound.errors import InvalidInput, OutputError
 from dualbound.files import write_whole
 from dualbound.report.words import counted
@@ -322,10 +324,12 @@ def _format(format_: str | None, out: Path | None) -> str:
 
 
 def _from(folder: Path, name: str) -> str:
-    """A file's name as it is from the study's folder; other names stay."""
-    if not os.path.isfile(name):
+    """The name of a file, or of an image in one, as it is from the study's folder; others stay."""
+    file = name if os.path.isfile(name) else file_of(name)
+    in_a_set = file != name and file not in NAMES and os.path.exists(file)
+    if not (os.path.isfile(name) or in_a_set):
         return name
-    return Path(os.path.relpath(name, folder)).as_posix()
+    return Path(os.path.relpath(file, folder)).as_posix() + name[len(file) :]
 
 
 def _split(text: str) -> list[str]:

@@ -93,12 +93,21 @@ def needs_download(spec: str) -> bool:
     return head in NAMES and head != "sample" and not is_here(head, split)
 
 
+def file_of(spec: str) -> str:
+    """The file or folder in which an image is looked for, if it is no published one.
+
+    >>> file_of("digits.csv:test:7"), file_of("digit.png")
+    ('digits.csv', 'digit.png')
+    """
+    path, *rest = spec.rsplit(":", 2)
+    return path if len(rest) == 2 and rest[0] in SPLITS else spec
+
+
 def _is_member(spec: str) -> bool:
     """Whether an input is asked for by its data set: a known name, or files that are there."""
     if spec.partition(":")[0] in NAMES:
         return True
-    path, *rest = spec.rsplit(":", 2)
-    return len(rest) == 2 and rest[0] in SPLITS and os.path.exists(path)
+    return file_of(spec) != spec and os.path.exists(file_of(spec))
 
 
 def _member(spec: str) -> tuple[Float64[np.ndarray, "..."], int]:

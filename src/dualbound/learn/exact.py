@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -210,7 +209,7 @@ def _answered(network: Network, one: _Question) -> Adversary:
         index=one.index,
         x=None if witness is None else witness.x.reshape(one.x.shape),
         value=answer.value,
-        bound=answer.bound if answer.bound is not None else math.inf,
+        bound=answer.bound,
         proved=answer.status in (Status.OPTIMAL, Status.INFEASIBLE),
         seconds=answer.stats.seconds,
     )

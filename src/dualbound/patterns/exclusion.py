@@ -41,7 +41,7 @@ def excluded_on_pattern(
         Whether it is proved; and if not, a point that may be a witness, or None.
 
     **Trusts** the solver's verdict that a program with integers has no solution, within its
-    tolerances; the rows are relaxed by ten times as much.
+    tolerances; the criterion's rows are relaxed by ten times as much.
     """
     rows = rows_on(problem, pattern)
     if rows is None:

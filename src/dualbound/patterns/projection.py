@@ -22,6 +22,9 @@ from scipy.optimize import nnls
 from dualbound.patterns.problem import NearestProblem
 from dualbound.patterns.rows import Rows
 
+PRECISION = 1e-11
+"""Violations of a row, and slacks at a multiplier, that count as none."""
+
 STEPS = 60
 """Newton steps at most; a dozen are usual."""
 
@@ -36,8 +39,6 @@ def project_to_rows(
     lower: Float[np.ndarray, " n"],
     upper: Float[np.ndarray, " n"],
     weights: Float[np.ndarray, " n"] | None = None,
-    *,
-    precision: float = 1e-11,
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " m"]] | None:
     """Solve the projection above.
 
@@ -48,7 +49,6 @@ def project_to_rows(
         lower: of the box.
         upper: likewise.
         weights: ``w``, positive; 1 when not given.
-        precision: violation of a row, and slack at a multiplier, that count as none.
 
     Returns:
         The point, in the box, and the multipliers; None if no point of the box satisfies the rows.
@@ -80,7 +80,7 @@ def project_to_rows(
         true = slack * scale
         wrong = np.where(multipliers > 0, np.abs(true) * np.minimum(multipliers / scale, 1), -true)
         violated = float(np.maximum(-true, 0).max(initial=0.0))
-        if violated <= precision and float(wrong.max(initial=0.0)) <= precision:
+        if violated <= PRECISION and float(wrong.max(initial=0.0)) <= PRECISION:
             return x, multipliers / scale * unit
         if value > most * (1 + 1e-6) + 1e-9:
             return None

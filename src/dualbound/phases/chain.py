@@ -15,6 +15,7 @@ from jaxtyping import Float
 from dualbound.bounds.layer_bounds import rounding
 from dualbound.network.elementwise import Relu
 from dualbound.network.graph import Network
+from dualbound.network.linear import LinearMap
 from dualbound.network.nodes import Affine
 from dualbound.region import Region
 
@@ -84,7 +85,7 @@ def chain_of(
         rectifier it gets a layer of them that are active everywhere, so there is no kind of chain
         without neurons.
     """
-    maps: list[tuple[np.ndarray, np.ndarray]] = []
+    maps: list[_Map] = []
     pending = True  # whether an affine map is due before the next rectifier
     for before, node in zip(network.nodes, network.nodes[1:], strict=False):
         if node.reads != (before.name,):
@@ -94,55 +95,86 @@ def chain_of(
                 if math.prod(only.shape) > MOST_WEIGHTS:
                     return None
                 if pending:
-                    maps.append((only.toarray(), bias))
+                    maps.append(_Map.of(only.toarray(), bias))
                 else:
-                    weight, offset = maps.pop()
-                    maps.append((only.apply(weight.T).T, only.apply(offset[None])[0] + bias))
+                    maps.append(maps.pop().then(only, bias))
                 pending = False
             case Relu():
                 if pending:
-                    maps.append((np.eye(node.size), np.zeros(node.size)))
+                    maps.append(_Map.of(np.eye(node.size), np.zeros(node.size)))
                 pending = True
             case _:
                 return None
     if network.nodes[-1].name != network.output:
         return None
     if pending:
-        maps.append((np.eye(network.output_size), np.zeros(network.output_size)))
+        maps.append(_Map.of(np.eye(network.output_size), np.zeros(network.output_size)))
     if len(maps) == 1:
-        weight, bias = maps[0]
         shift = 2 * _magnitudes(maps, region, reference)[0][0]
-        maps = [(weight, bias + shift), (np.eye(len(bias)), -shift)]
-    weight, bias = maps.pop()
+        back = _Map.of(np.eye(len(shift)), -shift)
+        maps = [maps[0]._replace(bias=maps[0].bias + shift, lift=maps[0].lift + shift), back]
+    last = maps.pop()
     magnitudes, reach = _magnitudes(maps, region, reference)
-    magnitudes.append(np.abs(rows) @ (np.abs(weight) @ reach + np.abs(bias)) + np.abs(sides))
-    maps.append((rows @ weight, rows @ bias - sides))
-    sizes = np.array([len(bias) for _, bias in maps], dtype=np.int64)
-    lengths = [weight.size for weight, _ in maps[1:]]
-    biases = [maps[0][1] + maps[0][0] @ reference, *(bias for _, bias in maps[1:])]
+    magnitudes.append(np.abs(rows) @ (last.spread @ reach + last.lift) + np.abs(sides))
+    maps.append(last._replace(weight=rows @ last.weight, bias=rows @ last.bias - sides))
+    sizes = np.array([len(one.bias) for one in maps], dtype=np.int64)
+    lengths = [one.weight.size for one in maps[1:]]
+    biases = [maps[0].bias + maps[0].weight @ reference, *(one.bias for one in maps[1:])]
     return Chain(
         sizes=sizes,
         starts=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
-        first=np.ascontiguousarray(maps[0][0], dtype=float),
-        weights=np.concatenate([np.zeros(0), *(weight.reshape(-1) for weight, _ in maps[1:])]),
+        first=np.ascontiguousarray(maps[0].weight, dtype=float),
+        weights=np.concatenate([np.zeros(0), *(one.weight.reshape(-1) for one in maps[1:])]),
         offsets=np.concatenate([[-1], np.cumsum([0, *lengths])[: len(lengths)]]).astype(np.int64),
         bias=np.concatenate(biases).astype(float),
         magnitudes=np.concatenate(magnitudes),
-        unit=rounding(max(weight.shape[1] for weight, _ in maps)),
+        unit=rounding(max(one.terms for one in maps)),
     )
 
 
+class _Map(NamedTuple):
+    """One affine map, perhaps a product of several whose entries cancel.
+
+    Attributes:
+        weight: ``(m, n)``.
+        bias: ``(m,)``.
+        spread: the product of the magnitudes, ``(m, n)``.
+        lift: likewise of the biases, ``(m,)``.
+        terms: of the longest sum that is in it.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    spread: np.ndarray
+    lift: np.ndarray
+    terms: int
+
+    @staticmethod
+    def of(weight: Float[np.ndarray, "m n"], bias: Float[np.ndarray, " m"]) -> _Map:
+        return _Map(weight, bias, np.abs(weight), np.abs(bias), weight.shape[1])
+
+    def then(self, after: LinearMap, bias: Float[np.ndarray, " k"]) -> _Map:
+        size = after.magnitude()
+        return _Map(
+            after.apply(self.weight.T).T,
+            after.apply(self.bias[None])[0] + bias,
+            size.apply(self.spread.T).T,
+            size.apply(self.lift[None])[0] + np.abs(bias),
+            self.terms + after.shape[1],
+        )
+
+
 def _magnitudes(
-    maps: list[tuple[np.ndarray, np.ndarray]], region: Region, reference: Float[np.ndarray, " n"]
+    maps: list[_Map], region: Region, reference: Float[np.ndarray, " n"]
 ) -> tuple[list[np.ndarray], Float[np.ndarray, " m"]]:
     """The magnitudes of the hidden layers, and what the last one reaches, by intervals."""
     reach = np.abs(reference) + np.maximum(region.upper - reference, reference - region.lower)
     low, high = region.lower, region.upper
     found = []
-    for weight, bias in maps:
-        size = np.abs(weight) @ reach + np.abs(bias)
+    for weight, bias, spread, lift, terms in maps:
+        size = spread @ reach + lift
         plus, minus = np.maximum(weight, 0.0), np.minimum(weight, 0.0)
-        slack = rounding(weight.shape[1]) * size
+        slack = rounding(terms) * size
         low, high = plus @ low + minus @ high + bias, plus @ high + minus @ low + bias
         reach = np.maximum(np.abs(low), np.abs(high)) + slack
         low, high = np.maximum(low - slack, 0.0), np.maximum(high + slack, 0.0)

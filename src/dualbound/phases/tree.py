@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 from dualbound.limits import Clock
 from dualbound.phases import cheapest, diving, propagation
 from dualbound.phases.chain import Chain
-from dualbound.phases.compiled import compiling
+from dualbound.phases.compiled import compiling, is_kept
 from dualbound.phases.moves import Room
 from dualbound.phases.relaxation import Multipliers, Relaxation, Relaxed, Support, meant
 
@@ -426,9 +426,19 @@ class PhaseTree:
         return children
 
 
+def prepare(tell: Callable[[str], None] | None = None) -> None:
+    """Compile all that a tree needs: two to three minutes, unless an earlier process kept it.
+
+    Args:
+        tell: hears of it where it takes that long.
+    """
+    if tell is not None and not is_kept():
+        tell("compiling the search, this once")
+    _compile()
+
+
 @cache
-def prepare() -> None:
-    """Compile all that a tree needs: two to three minutes, unless an earlier process kept it."""
+def _compile() -> None:
     cheapest.prepare()
     n = 8
     wave = np.sin(np.arange(1.0, n * n + 1)).reshape(n, n)

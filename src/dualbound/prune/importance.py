@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dualbound.errors import InvalidInput
-from dualbound.limits import Clock, Limits
+from dualbound.limits import Clock, Limits, check_gap
 from dualbound.network import Network
 from dualbound.network.torch_chain import Chain, chain
 from dualbound.prune.score_program import loss_named
@@ -134,5 +134,4 @@ def _check(
             f"The inputs are from {x.min():g} to {x.max():g}; within a radius, units are scored on "
             "inputs from 0 to 1."
         )
-    if not 0 <= gap < 1:
-        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    check_gap(gap)

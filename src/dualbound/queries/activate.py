@@ -11,13 +11,13 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from dualbound.errors import InvalidInput
-from dualbound.limits import Clock, Limits, core_count
+from dualbound.limits import Clock, Limits, check_gap, core_count
 from dualbound.network import Network, replay
 from dualbound.queries.answer import Stats, Status
 from dualbound.queries.neurons import Neurons, objective_of
-from dualbound.region import Box, L0Ball, Region
+from dualbound.region import Box, L0Ball, L2Ball, Region
 from dualbound.search import Bab, Columns, Engine, Milp, Progress
-from dualbound.search.by_decisions import by_decisions
+from dualbound.search.by_decisions import by_decisions, decisions_refuse
 from dualbound.search.by_program import by_program
 from dualbound.search.by_tree import by_tree, tree_refuses
 from dualbound.search.objective import Objective
@@ -186,11 +186,12 @@ def optimise(
         side: see `search.optimum.Optimum`; for the engine `Bab`.
     """
     region = sized(region, network)
-    if not 0 <= gap < 1:
-        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    check_gap(gap)
     engine = engine or engine_for(objective, region)
     tell = _towards(maximise, on_progress)
     engine.prepare(_preparing(tell))
+    if isinstance(engine, Bab):
+        engine.prepare_for(network, _preparing(tell))
     with contextlib.ExitStack() as stack:
         if clock is None:
             clock = stack.enter_context(Clock(limits).catching_ctrl_c())
@@ -209,13 +210,15 @@ def optimise(
 
 
 def engine_for(objective: Objective, region: Region, *, threads: int | None = None) -> Engine:
-    """Our own search where it can close the gap, else one program.
+    """Our own search where it can close the gap, else one program; over L2 balls there is none.
 
     Over an L0 ball, which is not convex, it proves bounds, but need not close the last of the gap.
     """
-    if tree_refuses(objective, region) or isinstance(region, L0Ball):
-        return Milp()
-    return Columns(threads=threads)
+    if not tree_refuses(objective, region) and not isinstance(region, L0Ball):
+        return Columns(threads=threads)
+    if isinstance(region, L2Ball) and not decisions_refuse(objective):
+        return Bab()
+    return Milp()
 
 
 def _preparing(tell: Callable[[Progress], None] | None) -> Callable[[str], None]:

@@ -66,7 +66,7 @@ class Stats:
         seconds: wall-clock time in all.
         phases: seconds of each phase.
         nodes: branch-and-bound nodes.
-        unstable: binaries of the last program.
+        unstable: neurons whose phase was open when the last proof began; None if none did.
         engine: its name and strategy.
         solver: name and version.
         programs: linear programs of the tree of the engine columns; 0 for others, of which solvers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from dualbound.attacks import method_named
@@ -23,7 +23,7 @@ def attack(
     data: Dataset,
     *,
     method: str = "pgd",
-    eps: float | Sequence[float] = (0.1, 0.2, 0.3),
+    eps: float | Sequence[float] | Float[np.ndarray, " k"] = (0.1, 0.2, 0.3),
     norm: str = "linf",
     region: Box | None = None,
     mask: ArrayLike | None = None,
@@ -95,10 +95,12 @@ def attack(
     return run.answer(clock)
 
 
-def _radii(eps: float | Sequence[float]) -> tuple[float, ...]:
-    radii = tuple(float(one) for one in (eps if isinstance(eps, Sequence) else (eps,)))
+def _radii(eps: float | Sequence[float] | Float[np.ndarray, " k"]) -> tuple[float, ...]:
+    radii = tuple(float(one) for one in np.atleast_1d(np.asarray(eps, dtype=float)))
     if not radii or not all(0 <= one < np.inf for one in radii):
-        raise InvalidInput(f"eps is {eps}; expected one radius or several, finite and at least 0.")
+        raise InvalidInput(
+            f"eps is {eps!r}; expected one radius or several, finite and at least 0."
+        )
     if len(set(radii)) < len(radii):
         raise InvalidInput(f"eps names a radius twice: {', '.join(f'{one:g}' for one in radii)}.")
     return radii

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from dualbound.criterion import Untargeted
 from dualbound.data import Dataset
 from dualbound.errors import InvalidInput
-from dualbound.limits import Clock, Limits
+from dualbound.limits import Clock, Limits, check_gap
 from dualbound.network import Network
 from dualbound.queries.activate import of_outputs, optimise
 from dualbound.queries.answer import Status
@@ -150,8 +150,8 @@ def _check(
         raise InvalidInput(
             f"{count} images, and {distances} of them for distances; expected at least one image."
         )
-    if gap is not None and not 0 <= gap < 1:
-        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    if gap is not None:
+        check_gap(gap)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,14 +90,24 @@ class Side:
         """How many margins are not decided."""
         return sum(not one.decided for one in self.margins)
 
-    def robust(self) -> tuple[float, float] | None:
-        """The share of images with no adversary at all: proved, and not refuted."""
-        indices = sorted({one.index for one in self.margins})
-        if not indices:
+    def robust(self, images: Sequence[int], classes: int) -> tuple[float, float] | None:
+        """The share of some images with no adversary at all: proved, and not refuted.
+
+        A margin that is missing, because the search ended before it, is not decided.
+
+        Args:
+            images: whose margins were asked for.
+            classes: how many labels there are.
+
+        Returns:
+            The two shares, or None where no margin is known at all.
+        """
+        if not self.margins:
             return None
         attacked = {one.index for one in self.margins if one.found}
-        left = attacked | {one.index for one in self.margins if not one.decided}
-        return 1 - len(left) / len(indices), 1 - len(attacked) / len(indices)
+        safe = Counter(one.index for one in self.margins if one.decided and not one.found)
+        proved = sum(safe[k] == classes - 1 for k in images)
+        return proved / len(images), (len(images) - len(attacked)) / len(images)
 
     def matrix(self, classes: int) -> Int[np.ndarray, "c c"]:
         """How many adversaries of each label (row) are for each target (column)."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from dualbound.bounds import interval
 from dualbound.criterion import Criterion
 from dualbound.errors import InvalidCriterion, InvalidInput
-from dualbound.limits import Clock, Limits
+from dualbound.limits import Clock, Limits, check_gap
 from dualbound.network import Network
 from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer
@@ -76,7 +76,9 @@ def nearest(
         SolverNotInstalled: the solver's package is missing.
         SoundnessError: a witness contradicts a proof.
 
-    **Trusts** the solver's proofs within its tolerances; the witness is replayed outside it.
+    **Trusts** what the engine trusts: `Columns` and `Bab` float64 sums within their worst rounding
+    error (but see `Columns.search`), `Milp` the solver's proofs within its tolerances. The witness
+    is replayed outside.
 
     >>> from dualbound import Box, Network, Targeted
     >>> net = Network.dense([[[1.0, 0.0], [0.0, 1.0]]], [[0.0, 0.0]])
@@ -84,8 +86,7 @@ def nearest(
     >>> answer.status.name, round(answer.value, 4), round(answer.bound, 3)
     ('OPTIMAL', 0.6, 0.6)
     """
-    if not 0 <= gap < 1:
-        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    check_gap(gap)
     problem = nearest_problem(
         network, x, criterion,
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,

@@ -44,8 +44,8 @@ def perfect(
         region: of inputs; ``Box(0, 1)`` when not given.
         loss: ``"l1"`` or ``"squared"``.
         gap: between value and bound that counts as proved; absolute for losses below 1.
-        engine: `Columns` or `Milp`; chosen by the question when not given: of the L1 loss, the
-            first over balls, the second over boxes. The squared loss needs a solver for quadratic
+        engine: `Columns`, `Bab` or `Milp`; chosen by the question when not given: of the L1 loss,
+            the first over balls, the last over boxes. The squared loss needs a solver for quadratic
             objectives: ``Milp(solver="scip")``, which is the default there.
         limits: when to stop.
         on_progress: told of every better input, better bound and new phase.

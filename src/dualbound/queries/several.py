@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from dualbound.attacks import neighbour
 from dualbound.criterion import Criterion, OneOf, Targeted
 from dualbound.errors import InvalidInput
-from dualbound.limits import Clock, Limits
+from dualbound.limits import Clock, Limits, check_gap
 from dualbound.network import Network
 from dualbound.patterns import NearestProblem, cell_at, key_of
 from dualbound.queries.answer import Answer, Status
@@ -101,8 +101,7 @@ def nearest_several(
     >>> [(answer.witness.label, round(answer.value, 3)) for answer in found]
     [(1, 0.5), (2, 0.9)]
     """
-    if not 0 <= gap < 1:
-        raise InvalidInput(f"The gap must be at least 0 and below 1, found {gap}.")
+    check_gap(gap)
     problem = nearest_problem(
         network, x, criterion,
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,

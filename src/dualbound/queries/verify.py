@@ -17,10 +17,9 @@ from dualbound.network.graph import Network
 from dualbound.network.replay import replay
 from dualbound.queries.answer import Runtime
 from dualbound.queries.properties import check_speaks_of_outputs
-from dualbound.region import Box, L1Ball, L2Ball, Norm, Region, norm_named
+from dualbound.region import Box, L0Ball, L1Ball, L2Ball, Norm, Region, norm_named
 from dualbound.search.bab import Bab, Decision
 
-BRANCHING = ("auto", "phases", "inputs")
 """What the engine can branch on."""
 
 
@@ -136,7 +135,7 @@ def verify(
     if not run.tried(asked.cases, points):
         import torch  # noqa: F401  # takes seconds to load, which are no part of the limit
 
-        engine.prepare_for(network)
+        engine.prepare_for(network, run.enter)
         run.clock = Clock(limits)
         with run.clock.catching_ctrl_c():
             run.look_at_all(asked.cases)
@@ -144,8 +143,6 @@ def verify(
 
 
 def _check_branching(branching: str, asked: Property) -> None:
-    if branching not in BRANCHING:
-        raise InvalidInput(f"Unknown branching {branching!r}; known are {', '.join(BRANCHING)}.")
     if branching == "inputs" and not all(isinstance(case.region, Box) for case in asked.cases):
         raise InvalidInput(
             "Only boxes are halved, and a ball in another norm than linf is none: leave the "
@@ -178,6 +175,10 @@ class _Run:
             return False
         self.bound = np.inf
         return True
+
+    def enter(self, phase: str) -> None:
+        """Say what is done before the first case is looked at."""
+        self.tell(Decision(lambda _: False, self.clock, phase=phase))
 
     def look_at_all(self, cases: Sequence[Case]) -> None:
         """Decide every case, each in its part of the time that is left."""
@@ -292,6 +293,8 @@ def _rounded(region: Region, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " 
     inner = region.project(center[None])[0]
     for pull in (0.0, *INWARDS):
         found = _rounded_into_box(region, x + pull * (inner - x))
+        if isinstance(region, L0Ball):  # what does not change is not rounded either
+            found = np.where(x == region.center, x, found)
         if region.violation(found[None])[0] == 0.0:
             return found
     return None

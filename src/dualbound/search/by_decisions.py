@@ -47,7 +47,7 @@ def by_decisions(optimum: Optimum, engine: Bab, hints: Objective | None = None) 
     if optimum.closed or chained is None or optimum.x is None:
         return
     network, direction = chained
-    engine.prepare_for(network)
+    engine.prepare_for(network, optimum.enter)
     slack = objective.rounding(bounds)
 
     def accept(x: Float[np.ndarray, " n"]) -> bool:

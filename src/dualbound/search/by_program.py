@@ -86,7 +86,7 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
         squared = 2.0 if objective.squares else 1.0  # solvers hold a cone to the same tolerance
         return unit**2 * (bound + squared * TOLERANCE * (1 + abs(bound))) + slack
 
-    start = None if optimum.x is None else encoding.start_at(optimum.x)
+    start = None if optimum.x is None else _start(objective, encoding, optimum.x, unit)
     solution = solver.solve(
         program, optimum.clock, start=start, gap=optimum.gap * 0.9, on_effort=watch
     )
@@ -173,6 +173,16 @@ def _program(
         sure = np.where(both, np.maximum(worth[~free], 0.0), np.where(off, worth[~free], 0.0))
         constant += float(sure.sum())
     return replace(program, cost=-cost / unit**2, offset=-constant / unit**2)
+
+
+def _start(
+    objective: Objective, encoding: Encoding, x: Float[np.ndarray, " n"], unit: float
+) -> Float[np.ndarray, " c"]:
+    """The columns' values at an input, those of `_program` among them: the last ones."""
+    start, values = encoding.start_at(x), objective.network.values(x[None])
+    away = [(values[name][0] - center) / unit for name, (_, center) in objective.squares.items()]
+    start[np.isnan(start)] = np.concatenate([np.zeros(0), *away])
+    return start
 
 
 def _magnitude(objective: Objective, bounds: Bounds) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dualbound.bounds import crown
 from dualbound.errors import InvalidInput
-from dualbound.phases import reference_of
+from dualbound.phases import reference_of, room_of
 from dualbound.region import Region
 from dualbound.search.direct import directly
 from dualbound.search.objective import Objective
@@ -65,7 +65,7 @@ def tree_refuses(objective: Objective, region: Region) -> str:
     if not objective.on_chain:
         return "the network is no plain chain of affine maps and rectifiers"
     try:
-        reference_of(region)
+        room_of(region, reference_of(region))
     except InvalidInput as error:
         return str(error).rstrip(".")
     return ""

@@ -54,12 +54,9 @@ class Columns(Engine):
 
     def prepare(self, tell: Callable[[str], None]) -> None:
         """See `Engine.prepare`: the search is compiled, which takes two to three minutes, once."""
-        from dualbound.phases.compiled import is_kept
-        from dualbound.phases.tree import prepare
+        from dualbound.phases.tree import prepare  # brings numba along
 
-        if not is_kept():
-            tell("compiling the search, this once")
-        prepare()
+        prepare(tell)
 
     @staticmethod
     def can(problem: NearestProblem) -> bool:

@@ -20,6 +20,9 @@ from dualbound.region import Region
 from dualbound.search.incumbent import Incumbent
 from dualbound.solvers import Solver
 
+CLOSE = 1.02
+"""What CROWN alone excludes is bisected until the ends of the radius are this close, as a ratio."""
+
 GRACE = 1.0
 """Seconds in which a point that came with the end of the time may still be polished."""
 
@@ -157,7 +160,7 @@ class NearestRun:
             better |= known.improve(x, distance)
         return better
 
-    def _raise_bound(self, precision: float = 1.02) -> None:
+    def _raise_bound(self) -> None:
         """The largest radius whose ball is excluded by CROWN alone: doubling, then bisection."""
         known, furthest = self.incumbent, self.furthest
         nearest = self.problem.norm.reach(self.problem.center, self.problem.box)[0]
@@ -166,7 +169,7 @@ class NearestRun:
             high *= 2
         high = min(high, furthest)
         low = max(known.bound, furthest / 1024)
-        while not known.clock.expired and high > precision * low:
+        while not known.clock.expired and high > CLOSE * low:
             middle = float(np.sqrt(low * high))
             if self._excluded_by_crown(middle):
                 low = middle

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from dualbound.attacks import Linearised
 from dualbound.bounds import METHODS, Bounds, crown, interval
-from dualbound.errors import InvalidInput
+from dualbound.errors import InvalidInput, SoundnessError
 from dualbound.milp import formulation_named
 from dualbound.network import Network
 from dualbound.patterns import NearestProblem
@@ -55,7 +55,8 @@ class Milp(Engine):
             for by HiGHS; what is proved is proved by it.
         formulation: of the rectifiers: ``bigm``, ``fischetti-jo`` or, where the solver has
             indicator constraints, ``indicator``.
-        bounds: method of the bounds over the whole box, for ``direct``; or bounds of every
+        bounds: method of the bounds over the whole box, for ``direct``, and over the region that
+            `dualbound.activate` or `dualbound.perfect` asks about; or bounds of every
             pre-activation that are known to hold there, from `dualbound.bounds`.
         attack: how the first witness is found; None starts without one.
 
@@ -170,6 +171,11 @@ class _Run(NearestRun):
         known.enter("search")
         solution = self._solve(program, gap=self.gap)
         if solution.stop is Stop.INFEASIBLE:
+            if known.x is not None and self.problem.reached(known.x):
+                raise SoundnessError(
+                    f"{self.engine.backend().name} claims that no input reaches the criterion, but "
+                    "one was found. No figure of this run can be trusted; please report it."
+                )
             known.prove(np.inf)
         elif solution.bound is not None:
             bound = solution.bound - TOLERANCE * (1 + abs(solution.bound))

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from dualbound.bounds import crown
 from dualbound.limits import Clock
 from dualbound.patterns import NearestProblem
-from dualbound.search.engine import Engine, NearestRun
+from dualbound.search.engine import CLOSE, Engine, NearestRun
 from dualbound.search.incumbent import Incumbent, Progress, relative_gap
 
 
@@ -132,7 +132,7 @@ class _Several:
                     # An alternative that takes long leaves the others their share of the time.
                     self._open_one(part, known.clock.remaining / (len(left) - k))
 
-    def _exclude_by_crown_alone(self, precision: float = 1.02) -> None:
+    def _exclude_by_crown_alone(self) -> None:
         """Raise every alternative's bound in steps of 2, and the least of them by bisection."""
         known, furthest = self.incumbent, self._run_of(self.problem, 0.0).furthest
         nearest = self.problem.norm.reach(self.problem.center, self.problem.box)[0]
@@ -143,7 +143,7 @@ class _Several:
             low = max(low, known.bound)
             radius *= 2
         high = min(2 * low, furthest)
-        while high > precision * low and not known.clock.expired:
+        while high > CLOSE * low and not known.clock.expired:
             middle = float(np.sqrt(low * high))
             self._exclude(middle)
             if known.bound >= middle:

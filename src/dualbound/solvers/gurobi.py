@@ -28,6 +28,8 @@ from dualbound.solvers.outcome import (
     finite,
     imported,
     licence_limit,
+    reached_at,
+    right_signs,
     usable_start,
     without_solver,
 )
@@ -185,7 +187,7 @@ class _GurobiSession(Session):
         """Limits are for integers only: a continuous program is always solved to its end."""
         model = self._model
         mixed = self._is_mip
-        model.setParam("BestObjStop", _goal(target) if mixed else -math.inf)
+        model.setParam("BestObjStop", reached_at(target) if mixed else -math.inf)
         model.setParam("Cutoff", float(cutoff) if mixed and cutoff is not None else math.inf)
         model.setParam("MIPGap", float(gap))
 
@@ -231,7 +233,7 @@ class _GurobiSession(Session):
         model, stop = self._model, STOPS.get(word, Stop.FAILED)
         if self._is_mip:
             has_point = model.SolCount > 0
-            if stop is Stop.TARGET and not (has_point and model.ObjVal <= _goal(target)):
+            if stop is Stop.TARGET and not (has_point and model.ObjVal <= reached_at(target)):
                 stop = Stop.OTHER_LIMIT  # an objective limit among the options
             return Raw(
                 stop=stop,
@@ -258,9 +260,7 @@ class _GurobiSession(Session):
         y = np.zeros(program.shape[0])
         for constraints, rows in self._rows:
             np.add.at(y, rows, np.asarray(constraints.Pi, dtype=float))
-        y[(y > 0) & np.isneginf(program.row_lower)] = 0.0
-        y[(y < 0) & np.isposinf(program.row_upper)] = 0.0
-        return y
+        return right_signs(program, y)
 
     def _dual_bound(self, y: Float[np.ndarray, " m"] | None) -> float | None:
         """The Lagrangian bound of the multipliers; Gurobi's word only where it is endless."""
@@ -268,10 +268,6 @@ class _GurobiSession(Session):
             return None
         bound = lagrangian_bound(self._program, y, self._cost)
         return bound if math.isfinite(bound) else finite(self._model.ObjVal, infinity=INFINITY)
-
-
-def _goal(target: float | None) -> float:
-    return -math.inf if target is None else target + 1e-9 * (1 + abs(target))
 
 
 def _load(gurobipy: Any, model: Any, program: Program) -> tuple[Any, list[tuple[Any, np.ndarray]]]:

@@ -24,6 +24,8 @@ from dualbound.solvers.outcome import (
     checked_vector,
     conclude,
     finite,
+    reached_at,
+    right_signs,
     usable_start,
     without_solver,
 )
@@ -223,7 +225,7 @@ class _HighsSession(Session):
         highs.setOptionValue("objective_bound", math.inf if cutoff is None else float(cutoff))
         if self._is_mip:
             # HiGHS asks for a value strictly below its target.
-            goal = -math.inf if target is None else target + 1e-9 * (1 + abs(target))
+            goal = reached_at(target)
             highs.setOptionValue("objective_target", goal)
             highs.setOptionValue("mip_rel_gap", float(gap))
 
@@ -309,9 +311,7 @@ class _HighsSession(Session):
         if not solution.dual_valid:
             return None
         y = np.array(solution.row_dual, dtype=float)
-        y[(y > 0) & np.isneginf(program.row_lower)] = 0.0
-        y[(y < 0) & np.isposinf(program.row_upper)] = 0.0
-        return y
+        return right_signs(program, y)
 
     def _dual_bound(self, y: Float[np.ndarray, " m"] | None, stop: Stop, info: Any) -> float | None:
         """The Lagrangian bound of any multipliers; HiGHS's word only where it is endless."""

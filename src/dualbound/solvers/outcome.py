@@ -70,6 +70,17 @@ def usable_start(
     return None if cutoff is not None and value >= cutoff else start
 
 
+def reached_at(target: float | None, *, never: float = -math.inf) -> float:
+    """The value from which on a target counts as reached, up to rounding; of none ``never``."""
+    return never if target is None else target + 1e-9 * (1 + abs(target))
+
+
+def right_signs(program: Program, y: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """A solver's multipliers, those of a wrong sign for a one-sided row put to zero."""
+    wrong = (y > 0) & np.isneginf(program.row_lower) | (y < 0) & np.isposinf(program.row_upper)
+    return np.where(wrong, 0.0, y)
+
+
 def imported(solver: Solver) -> Any:
     """The Python package of a solver, imported now.
 

@@ -24,6 +24,7 @@ from dualbound.solvers.outcome import (
     conclude,
     finite,
     imported,
+    reached_at,
     usable_start,
     without_solver,
 )
@@ -156,7 +157,7 @@ class _ScipSession(Session):
         model.setParam("limits/time", min(clock.remaining, INFINITY))
         model.setParam("limits/gap", float(gap))
         model.setParam("limits/absgap", 0.0)
-        goal = _NO_PRIMAL_LIMIT if target is None else target + 1e-9 * (1 + abs(target))
+        goal = reached_at(target, never=_NO_PRIMAL_LIMIT)
         model.setParam("limits/primal", goal)
         model.setObjlimit(INFINITY if cutoff is None else float(cutoff))
 

@@ -29,6 +29,8 @@ from dualbound.solvers.outcome import (
     finite,
     imported,
     licence_limit,
+    reached_at,
+    right_signs,
     usable_start,
     without_solver,
 )
@@ -186,7 +188,7 @@ class _XpressSession(Session):
         done = without_solver(self._program, self._cost, clock, cutoff)
         if done is not None:
             return done
-        watch = _XpressWatch(clock, on_effort, cutoff, goal=_goal(target))
+        watch = _XpressWatch(clock, on_effort, cutoff, goal=reached_at(target))
         try:
             problem.postSolve()
             self._set_limits(clock, cutoff, gap)
@@ -287,9 +289,7 @@ class _XpressSession(Session):
         if not len(self._row_of):
             return y
         np.add.at(y, self._row_of, np.array(self._problem.getDuals(), dtype=float))
-        y[(y > 0) & np.isneginf(program.row_lower)] = 0.0
-        y[(y < 0) & np.isposinf(program.row_upper)] = 0.0
-        return y
+        return right_signs(program, y)
 
     def _dual_bound(self, y: Float[np.ndarray, " m"] | None) -> float | None:
         """The Lagrangian bound of the multipliers; Xpress's word only where it is endless."""
@@ -299,10 +299,6 @@ class _XpressSession(Session):
         if math.isfinite(bound):
             return bound
         return finite(self._problem.attributes.objval, infinity=INFINITY)
-
-
-def _goal(target: float | None) -> float:
-    return -math.inf if target is None else target + 1e-9 * (1 + abs(target))
 
 
 def _load(problem: Any, program: Program) -> Int[np.ndarray, " r"]:

@@ -226,6 +226,8 @@ def _work_off(
         if not flying:  # what is left needs cells that failed
             break
         done, _ = wait(flying, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
+        if clock.cut_short:
+            break
         for future in done:
             cell, began = flying.pop(future)
             _keep(cell, future, began, folder, tally)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dualbound.data import networks
-from dualbound.data.images import Image, load_image
+from dualbound.data.images import Image, file_of, load_image
 from dualbound.data.loading import NAMES
 from dualbound.errors import DataError, InvalidCriterion, InvalidInput, InvalidModel, SolverError
 from dualbound.network import Network
@@ -251,7 +251,7 @@ class Specification:
     def files(self) -> set[Path]:
         """Every file that the study reads, its networks and images among them."""
         names = {
-            name
+            file_of(name)
             for one in self.series
             for spec in (*one.scope.networks, *one.scope.images)
             for name in spelt_out(spec)

@@ -76,7 +76,7 @@ def extreme(
 
     Args:
         network: a plain chain that ends in the node of interest.
-        region: an L1 ball or a box.
+        region: a box, or a ball of any norm cut with one.
         bounds: of all pre-activations before the output.
         direction: the linear function.
         clock: when to stop.
@@ -87,7 +87,7 @@ def extreme(
 
     Raises:
         InvalidInput: the network is no plain chain of affine maps and rectifiers, or the region is
-            neither an L1 ball nor a box.
+            neither a ball nor a box.
 
     **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
     """

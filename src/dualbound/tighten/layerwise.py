@@ -241,7 +241,7 @@ def minima(
             continue
         part = clock if seconds is None else clock.within(seconds)
         solution = session.solve(part, cost=cost)
-        bound = -np.inf
+        bound = np.inf if solution.stop is Stop.INFEASIBLE else -np.inf
         if program.is_mixed_integer and solution.bound is not None:
             bound = solution.bound
         elif not program.is_mixed_integer and solution.row_duals is not None:

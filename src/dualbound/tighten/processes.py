@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from dualbound.limits import Clock
+from dualbound.errors import WorkersLost
+from dualbound.limits import Clock, leave_ctrl_c_to_another
 
 T = TypeVar("T")
 
@@ -24,7 +24,10 @@ def shared_among(workers: int) -> Iterator[Callable[..., Future[Any]]]:
     from loky import get_reusable_executor
 
     pool = get_reusable_executor(
-        max_workers=workers, timeout=60, initializer=_quiet, env={"OMP_NUM_THREADS": "1"}
+        max_workers=workers,
+        timeout=60,
+        initializer=leave_ctrl_c_to_another,
+        env={"OMP_NUM_THREADS": "1"},
     )
     jobs: list[Future[Any]] = []
 
@@ -40,14 +43,19 @@ def shared_among(workers: int) -> Iterator[Callable[..., Future[Any]]]:
 
 
 def finished(job: Future[T], clock: Clock, *, otherwise: T) -> T:
-    """The job's result; ``otherwise`` if it is not there shortly after the clock has expired."""
+    """The job's result; ``otherwise`` if it is not there shortly after the clock has expired.
+
+    Raises:
+        WorkersLost: its process has ended.
+    """
     while True:
         try:
             return job.result(timeout=2.0 if clock.expired and not clock.interrupted else 0.1)
+        except BrokenExecutor as error:
+            raise WorkersLost(
+                "A process that shared the work has ended, perhaps for want of memory: use fewer "
+                "workers."
+            ) from error
         except NotYet:
             if clock.expired:
                 return otherwise  # not cancelled: the pool that is ended soon would trip over that
-
-
-def _quiet() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -24,6 +24,12 @@ from dualbound.network.nodes import Affine, Input
 AT_ONCE = 2**23
 """How many slopes are ascended at a time, at most."""
 
+STRIDE = 0.3
+"""How far the first step of an ascent moves a slope, about."""
+
+DECAY = 0.9
+"""Each step is this part of the one before it."""
+
 
 def alpha_crown(
     propagator: Propagator,
@@ -96,8 +102,6 @@ def ascended(
     *,
     fast: Propagator | None = None,
     clock: Clock | None = None,
-    rate: float = 0.3,
-    decay: float = 0.9,
 ) -> Float[Tensor, "b k"]:
     """Lower bounds of ``rows · value of a node``, each with the best slopes found for it.
 
@@ -135,7 +139,7 @@ def ascended(
                 slopes[name] = quick_lines[name].alpha[:, None].expand(here.shape).clone()
                 ascent[name] = Ascent(slopes[name])
             rise = torch.where(open_, here.clamp(min=0) * values[name], 0.0)
-            move = rate * decay**step * ascent[name].direction(rise)
+            move = STRIDE * DECAY**step * ascent[name].direction(rise)
             slopes[name] = torch.where(open_, (slopes[name] + move).clamp(0, 1), slopes[name])
     if proves:
         return best

@@ -312,9 +312,7 @@ class Propagator:
             self._ancestors[start] = self.network.up_to(start).nodes
         return self._ancestors[start]
 
-    def crown(
-        self, rooms: Rooms, *, at_once: int | None = None, output: bool = True
-    ) -> dict[str, Span]:
+    def crown(self, rooms: Rooms, *, output: bool = True) -> dict[str, Span]:
         """Bounds of every node, each from those before it.
 
         By intervals and, where they leave a phase open, by CROWN. Unless these rooms lie within
@@ -323,13 +321,10 @@ class Propagator:
 
         Args:
             rooms: ``b`` sets of inputs.
-            at_once: how many coefficients of one node are carried at a time; by the device when
-                not given.
             output: whether the output is bounded by more than intervals.
         """
-        if at_once is None:
-            is_cpu = torch.device(self.device).type == "cpu"
-            at_once = AT_ONCE if is_cpu else AT_ONCE_ELSEWHERE
+        is_cpu = torch.device(self.device).type == "cpu"
+        at_once = AT_ONCE if is_cpu else AT_ONCE_ELSEWHERE
         rounding = self.rounding
         settles = not rounding.holds_for(rooms)
         if settles:

@@ -1,6 +1,6 @@
 """Branch and bound with batched linear bounds."""
 
-from dualbound.search.bab.bab import Bab
+from dualbound.search.bab.bab import BRANCHING, Bab
 from dualbound.search.bab.decision import Decision
 
-__all__ = ["Bab", "Decision"]
+__all__ = ["BRANCHING", "Bab", "Decision"]

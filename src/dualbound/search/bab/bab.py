@@ -23,6 +23,9 @@ from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent
 from dualbound.solvers import Highs, Solver
 
+BRANCHING = ("auto", "phases", "inputs")
+"""On what a tree may branch."""
+
 ATTACKED, POLISHED = 2**18, 2**22
 """Witnesses are looked for by linear programs, and moved to the nearest point of their pattern, in
 networks with at most so many derivatives of all values by the inputs."""
@@ -43,6 +46,9 @@ class Bab(Engine):
         device: of torch.
         attack: how the first witness of a nearest query is found, on small networks of rectifiers;
             None starts without one.
+
+    Raises:
+        InvalidInput: values that make no sense. A device that is not there is refused by the query.
     """
 
     branching: str = "auto"
@@ -54,6 +60,19 @@ class Bab(Engine):
 
     name: ClassVar[str] = "bab"
     takes_unions: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.branching not in BRANCHING:
+            raise InvalidInput(
+                f"Unknown branching {self.branching!r}; known are {', '.join(BRANCHING)}."
+            )
+        for name, value, least in (
+            ("batch", self.batch, 1),
+            ("steps", self.steps, 0),
+            ("look_ahead", self.look_ahead, 1),
+        ):
+            if value is not None and value < least:
+                raise InvalidInput(f"{name} is {value}; expected at least {least}.")
 
     def without_attack(self) -> Bab:
         """See `Engine.without_attack`."""
@@ -103,12 +122,12 @@ class Bab(Engine):
 
         prepare(tell)
 
-    def prepare_for(self, network: Network) -> None:
+    def prepare_for(self, network: Network, tell: Callable[[str], None]) -> None:
         """Compile what `verify` needs for a network, once on a machine; see `Columns.prepare`."""
         if is_for(network):
             from dualbound.phases.tree import prepare  # brings numba along
 
-            prepare()
+            prepare(tell)
 
     def decide(
         self, network: Network, region: Region, criteria: Sequence[Criterion], decision: Decision

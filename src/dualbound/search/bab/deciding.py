@@ -44,9 +44,11 @@ class Deciding:
     def __init__(self, engine: Bab, question: Question, decision: Decision) -> None:
         import torch
 
+        from dualbound.attacks.classifier import device_named
         from dualbound.bounds.batched import Propagator, rooms_of
 
         self.engine, self.question, self.decision = engine, question, decision
+        device_named(engine.device)  # refuses one that is not there
         self.exact: Propagator = Propagator(question.network, device=engine.device)
         self.fast: Propagator = Propagator(
             question.network, dtype=torch.float32, device=engine.device

@@ -83,7 +83,7 @@ class InputTree:
         )
         propagator.rounding.settle(propagator.interval(Boxes(lower, upper)))
         self._width = upper - lower
-        nothing = torch.full((1,), -torch.inf, dtype=propagator.dtype)
+        nothing = lower.new_full((1,), -torch.inf)
         axis = self._width.argmax(1)
         self._stack = [_Open(lower, upper, nothing, axis)]
         self._whole = True

@@ -29,6 +29,15 @@ from dualbound.limits import Clock
 from dualbound.search.bab.curved import Curved
 from dualbound.search.bab.question import Question
 
+ALPHA_STRIDE = 0.2
+"""How far the first step of an ascent moves a slope, about."""
+
+BETA_STRIDE = 0.5
+"""The same of a multiplier, relative to the coefficients that it is added to."""
+
+DECAY = 0.9
+"""Each step is this part of the one before it."""
+
 LIKELY = 1 / 64
 """The part of the worst rounding that there may well be (on networks that are searched a thousandth
 was found): values above it are proved in float64."""
@@ -163,9 +172,6 @@ class NodeBounds:
         *,
         offer: Callable[[Tensor], object] | None = None,
         clock: Clock | None = None,
-        alpha_rate: float = 0.2,
-        beta_rate: float = 0.5,
-        decay: float = 0.9,
     ) -> Tensor:
         """Improve slopes, multipliers and weights in place, and prove each node's bound.
 
@@ -174,9 +180,6 @@ class NodeBounds:
             steps: of ascent; 0 only evaluates.
             offer: takes the points where the linear bounds are smallest, after the last step.
             clock: when to end the ascent early.
-            alpha_rate: length of the first step of the slopes.
-            beta_rate: of the multipliers, relative to the coefficients that they are added to.
-            decay: of the lengths, a step.
 
         Returns:
             For every node and unstable neuron, what its relaxation may cost; below 0 where it
@@ -214,13 +217,13 @@ class NodeBounds:
                 scale = through.abs() + through.abs().mean(1, keepdim=True)
             rise_alpha = torch.where(decided, 0.0, through.clamp(min=0) * values)
             rise_beta = torch.where(decided, -signs * values, 0.0)
-            rate = decay**step
-            moved = nodes.alpha + alpha_rate * rate * ascent_alpha.direction(rise_alpha)
+            rate = DECAY**step
+            moved = nodes.alpha + ALPHA_STRIDE * rate * ascent_alpha.direction(rise_alpha)
             nodes.alpha = moved.clamp(0, 1)
-            charged = nodes.beta + beta_rate * rate * scale * ascent_beta.direction(rise_beta)
+            charged = nodes.beta + BETA_STRIDE * rate * scale * ascent_beta.direction(rise_beta)
             nodes.beta = charged.clamp(min=0)
             if self.curved.size:
-                self._move_gamma(nodes, found, reached, ascent_gamma, beta_rate * rate)
+                self._move_gamma(nodes, found, reached, ascent_gamma, BETA_STRIDE * rate)
             nodes.weight = self._weighed(nodes, output[:, 0], rate)
         nodes.alpha, nodes.beta, nodes.weight = best_alpha, best_beta, best_weight
         nodes.gamma = best_gamma

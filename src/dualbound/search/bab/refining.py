@@ -22,6 +22,9 @@ from dualbound.search.bab.question import Question
 AT_ONCE = 512
 """Ends of neurons whose trees grow together."""
 
+STEPS = 5
+"""Of ascent at every node."""
+
 
 def refined(
     region: Region,
@@ -32,7 +35,6 @@ def refined(
     fast: Propagator,
     leaves: int,
     clock: Clock,
-    steps: int = 5,
     look_ahead: int = 3,
 ) -> dict[str, Span]:
     """Bounds of every node of the exact propagator's network, those of open neurons by trees.
@@ -45,7 +47,6 @@ def refined(
         fast: looks for slopes and multipliers.
         leaves: of each tree, at most.
         clock: when to stop; layers not reached keep what they had.
-        steps: of ascent at every node.
         look_ahead: see `NodeBounds.chosen`.
 
     **Trusts** float64 sums within their worst rounding error.
@@ -68,7 +69,7 @@ def refined(
             relaxation = NodeBounds(
                 asked, rooms, found, exact=exact.up_to(node.name), fast=fast.up_to(node.name)
             )
-            ends = _grown(relaxation, leaves, steps, look_ahead, clock)
+            ends = _grown(relaxation, leaves, look_ahead, clock)
             low[0, some] = torch.maximum(low[0, some], ends[: len(some)])
             high[0, some] = torch.minimum(high[0, some], -ends[len(some) :])
         found[node.name] = torch.minimum(low, high), torch.maximum(low, high)
@@ -77,15 +78,13 @@ def refined(
     return found
 
 
-def _grown(
-    relaxation: NodeBounds, leaves: int, steps: int, look_ahead: int, clock: Clock
-) -> Tensor:
+def _grown(relaxation: NodeBounds, leaves: int, look_ahead: int, clock: Clock) -> Tensor:
     """For each goal, the worst bound of the leaves of a tree: its worst leaf is split each time.
 
     A goal is left alone once its bound is positive: the phase of its neuron is proved.
     """
     nodes = relaxation.root()
-    scores = relaxation.ascend(nodes, 3 * steps, clock=clock)
+    scores = relaxation.ascend(nodes, 3 * STEPS, clock=clock)
     count = len(nodes)
     for _ in range(leaves - 1):
         worst, place = _worst(nodes, count)
@@ -96,7 +95,7 @@ def _grown(
         taken = nodes[place]
         taken.split = relaxation.chosen(taken, scores[place], look_ahead)
         children = taken.children()
-        added = relaxation.ascend(children, steps, clock=clock)
+        added = relaxation.ascend(children, STEPS, clock=clock)
         kept = torch.ones(len(nodes), dtype=torch.bool, device=place.device)
         kept[place] = False
         nodes = Nodes.joined([nodes[kept], children])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.errors import InvalidInput
-from dualbound.limits import Limits
+from dualbound.limits import Limits, check_gap
 from dualbound.network import Network
 from dualbound.queries import Neuron, activate, layer_node
 from dualbound.queries.activate import DEFAULT_GAP, engine_for
@@ -56,8 +56,7 @@ class Activate(Ask):
             raise InvalidInput(f'layer takes a number, "logits" or "all"; found {self.layer!r}.')
         if isinstance(self.neuron, str) and self.neuron != "all":
             raise InvalidInput(f'neuron takes a number or "all"; found {self.neuron!r}.')
-        if not 0 <= self.gap < 1:
-            raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
+        check_gap(self.gap)
         self._engine()
         Limits(self.seconds)
         Box(*self.range)

@@ -6,7 +6,7 @@ import threading
 
 from dualbound.bounds import Bounds
 from dualbound.errors import InvalidInput
-from dualbound.limits import Limits
+from dualbound.limits import Clock, Limits
 from dualbound.network import Network
 from dualbound.queries.bounds import METHODS, bounds
 from dualbound.region import Box
@@ -43,5 +43,10 @@ def known_bounds(
     with _finding:
         if key not in _known:
             region = Box(*range_).sized(network.input_size)
-            _known[key] = bounds(network, region, method=str(method), seconds_per_neuron=seconds)
+            clock = Clock()
+            with clock.catching_ctrl_c():
+                found = bounds(network, region, method=str(method), seconds_per_neuron=seconds)
+            if clock.interrupted:  # what was cut short is not what others shall be asked with
+                return found
+            _known[key] = found
         return _known[key]

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from dualbound.bounds import Bounds
 from dualbound.criterion import Class, Criterion, OneOf, RunnerUp, Targeted, Untargeted
 from dualbound.errors import InvalidCriterion, InvalidInput
-from dualbound.limits import Limits
+from dualbound.limits import Limits, check_gap
 from dualbound.network import Network
 from dualbound.queries import nearest
 from dualbound.queries.nearest import DEFAULT_GAP, nearest_problem
@@ -40,7 +40,8 @@ class Nearest(Ask):
         norm, then, cap, levels, gap: see `dualbound.nearest`.
         range: what every input lies between.
         engine: ``auto``, ``bab``, ``columns`` or ``milp``; on one thread.
-        strategy, solver, formulation, attack: of the engine `dualbound.Milp`.
+        attack: whether to look for a first witness by linear programs.
+        strategy, solver, formulation: of the engine `dualbound.Milp`.
         bounds: of the engine `dualbound.Milp`: ``interval``, ``crown``, or ``lp``, ``milp`` and
             ``exact``, which each worker finds once for a network, before the first question that
             needs them and not counted in its seconds.
@@ -78,8 +79,7 @@ class Nearest(Ask):
             )
         if self.target not in (None, "repair") and self.targets is not None:
             raise InvalidInput("target and targets ask different questions: give one of them.")
-        if not 0 <= self.gap < 1:
-            raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
+        check_gap(self.gap)
         if self.cap is not None and not self.cap >= 0:
             raise InvalidInput(f"A cap is how far an input may move: at least 0, found {self.cap}.")
         if self.levels is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.errors import InvalidInput
-from dualbound.limits import Limits
+from dualbound.limits import Limits, check_gap
 from dualbound.network import Network
 from dualbound.queries import perfect
 from dualbound.queries.activate import DEFAULT_GAP
@@ -52,8 +52,7 @@ class Perfect(Ask):
             raise InvalidInput(f'label takes a number or "all"; found {self.label!r}.')
         if self.loss not in LOSSES:
             raise InvalidInput(f"Unknown loss {self.loss!r}; known are {', '.join(LOSSES)}.")
-        if not 0 <= self.gap < 1:
-            raise InvalidInput(f"The gap must be at least 0 and below 1, found {self.gap}.")
+        check_gap(self.gap)
         self._engine()
         Limits(self.seconds)
         Box(*self.range)

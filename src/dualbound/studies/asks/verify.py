@@ -14,7 +14,6 @@ from dualbound.errors import InvalidInput
 from dualbound.limits import Limits
 from dualbound.network import Network
 from dualbound.queries import robustness, verify
-from dualbound.queries.verify import BRANCHING
 from dualbound.region import NORMS, Box
 from dualbound.search import Progress
 from dualbound.search.bab import Bab, Decision
@@ -30,7 +29,7 @@ class Verify(Ask):
 
     Attributes:
         eps: how far around the image; several of them are several questions.
-        norm: ``linf``, ``l2`` or ``l1``.
+        norm: ``linf``, ``l2``, ``l1`` or ``l0``.
         label: that must be answered; the true one of each image if not given, and where that is not
             known, what the network answers.
         margin: another label counts where it is so much above every other output; without, also
@@ -56,10 +55,7 @@ class Verify(Ask):
             raise InvalidInput(f"eps takes numbers of at least 0, found {self.eps!r}.")
         if self.norm not in NORMS:
             raise InvalidInput(f"Unknown norm {self.norm!r}; known are {', '.join(NORMS)}.")
-        if self.branching not in BRANCHING:
-            raise InvalidInput(
-                f"Unknown branching {self.branching!r}; known are {', '.join(BRANCHING)}."
-            )
+        Bab(branching=self.branching)
         if self.branching == "inputs" and self.norm != "linf":
             raise InvalidInput('branching = "inputs" halves boxes: it goes with norm = "linf".')
         if self.label is not None and self.margin is not None:

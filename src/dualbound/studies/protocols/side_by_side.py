@@ -70,7 +70,7 @@ def _per_cent(share: float | None) -> float | None:
 def _networks(found: Compared) -> Comparison:
     rows: list[Row] = []
     for side in found.sides:
-        proved, left = side.robust() or (None, None)
+        proved, left = side.robust(found.images, found.classes) or (None, None)
         rows.append(
             (
                 *(side.name, _per_cent(side.accuracy), side.parameters, len(side.margins)),
@@ -85,7 +85,7 @@ def _networks(found: Compared) -> Comparison:
         ),
         rows,
         "Right: of all the data. Asked: questions, each of an image and another label. Robust: of "
-        f"the images asked about, those proved to have no adversary within {found.eps:g} (L∞); at "
+        f"the images, those proved to have no adversary within {found.eps:g} (L∞); at "
         "most: those without one so far.",
     )
 

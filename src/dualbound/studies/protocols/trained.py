@@ -109,10 +109,10 @@ class Stopped(Exception):
 
 
 @functools.lru_cache(maxsize=8)
-def data_of(name: str, split: str, each: int | None = None, seed: int = 0) -> Dataset:
+def data_of(name: str, split: str, each: int | None = None) -> Dataset:
     """A data set, or so many inputs of each class of it."""
     data = load_dataset(name, split)
-    return data if each is None else data.balanced(each, seed)
+    return data if each is None else data.balanced(each, 0)
 
 
 def taught(
