@@ -111,6 +111,7 @@ def test_the_same_seed_gives_the_same_adversaries(attack: Any) -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.unchecked_shapes
 def test_pgd_finds_what_fgsm_finds_and_more(norm: str) -> None:
     eps = {"linf": 0.1, "l2": 0.2, "l1": 0.3}[norm]
     turned = {"fgsm": 0, "pgd": 0, "restarts": 0, "momentum": 0}

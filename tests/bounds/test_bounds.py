@@ -210,6 +210,7 @@ def test_refusals() -> None:
 
 
 @pytest.mark.parametrize("method", ["lp", "milp", "exact"])
+@pytest.mark.unchecked_shapes
 def test_a_layer_that_a_limit_stopped_is_said_to_be_loose(method: str) -> None:
     network, center = dnn2()
     box = Box(0, 1).sized(network.input_size)

@@ -56,6 +56,7 @@ def test_a_tree_proves_the_same_without_dives(seed: int, threads: int) -> None:
         assert tree.run() is proved
 
 
+@pytest.mark.unchecked_shapes
 def test_a_dive_that_seems_to_take_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(c for c in map(Case, range(100)) if ((c.low < 0) & (c.high > 0)).sum() > 5)
     truth = true_maximum(case)

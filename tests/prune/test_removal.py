@@ -14,14 +14,14 @@ from dualbound import Network
 from dualbound.errors import InvalidInput
 from dualbound.learn.saving import to_onnx
 from dualbound.network import read_torch
-from dualbound.network.torch_chain import Chain, chain
+from dualbound.network.torch_chain import TorchChain, chain
 from dualbound.prune.removal import parameters, removed
 from dualbound.prune.units import layers_of, masked
 
 pytestmark = pytest.mark.unchecked_shapes
 
 
-def convolutional(seed: int = 0, padding: int = 1) -> Chain:
+def convolutional(seed: int = 0, padding: int = 1) -> TorchChain:
     torch.manual_seed(seed)
     module = nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=padding), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
@@ -36,7 +36,7 @@ def convolutional(seed: int = 0, padding: int = 1) -> Chain:
     return chain(read_torch(module.eval(), (1, 8, 8) if padding else (1, 10, 10)))
 
 
-def normalised_flat(seed: int = 0) -> Chain:
+def normalised_flat(seed: int = 0) -> TorchChain:
     """A batch normalisation after the flattening: of every place of each channel."""
     torch.manual_seed(seed)
     module = nn.Sequential(
@@ -47,13 +47,13 @@ def normalised_flat(seed: int = 0) -> Chain:
     return chain(read_torch(module.eval(), (1, 6, 6)))
 
 
-def dense(seed: int = 0) -> Chain:
+def dense(seed: int = 0) -> TorchChain:
     torch.manual_seed(seed)
     module = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
     return chain(read_torch(module))
 
 
-def masks(made: Chain, seed: int) -> dict[str, np.ndarray]:
+def masks(made: TorchChain, seed: int) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     found = {}
     for layer in layers_of(made):
@@ -66,7 +66,7 @@ def masks(made: Chain, seed: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", [dense, convolutional, normalised_flat])
 @pytest.mark.slow
-def test_removed_units_are_units_at_zero(kind: Callable[[int], Chain], seed: int) -> None:
+def test_removed_units_are_units_at_zero(kind: Callable[[int], TorchChain], seed: int) -> None:
     made = kind(seed)
     keep = masks(made, seed)
     cut = removed(made, keep)

@@ -67,6 +67,7 @@ def test_a_margin_is_the_least_of_all_activation_patterns(seed: int) -> None:
 
 @pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("seed", range(40, 52))
+@pytest.mark.unchecked_shapes
 def test_an_adversary_is_in_the_box_and_turns_the_label(seed: int) -> None:
     rng = np.random.default_rng(seed)
     tiny = random_tiny(rng)

@@ -27,7 +27,7 @@ from dualbound import (
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock
 from dualbound.queries.nearest import nearest_problem
-from dualbound.queries.then import as_near, refined
+from dualbound.queries.then import as_near, then_nearest
 from dualbound.region import norm_named
 from dualbound.search import Incumbent
 
@@ -126,7 +126,7 @@ def test_in_a_wider_box_it_is_exact(seed: int) -> None:
         return
     problem = nearest_problem(net, case.center, wanted, **parts(case))
     radius = 1.3 * first.value
-    answer = refined(
+    answer = then_nearest(
         problem,
         replace(first, value=radius),
         norm_named(then, case.weights),
@@ -176,6 +176,7 @@ CENTER = np.array([0.8, 0.2])
 
 
 @pytest.mark.parametrize("engine", [Columns(threads=1), Milp(), Milp(strategy="direct")])
+@pytest.mark.unchecked_shapes
 def test_every_engine_agrees(engine: Columns | Milp) -> None:
     net = Network.dense([[[1.0, 0.0, 0.1], [0.0, 1.0, 0.0]]], [[0.0, 0.0]])
     answer = nearest(
@@ -196,6 +197,7 @@ def test_unions_are_asked_too() -> None:
     assert union.then.value == pytest.approx(plain.then.value, rel=1e-6)
 
 
+@pytest.mark.unchecked_shapes
 def test_a_norm_may_carry_its_own_weights() -> None:
     weights = np.array([1.0, 5.0])
     answer = nearest(NET, CENTER, Targeted(1), norm=LInf(weights), then=L1(1 / weights))
@@ -209,11 +211,12 @@ def test_a_norm_may_carry_its_own_weights() -> None:
 class TestCutShort:
     """The first answer stays whole."""
 
+    @pytest.mark.unchecked_shapes
     def test_by_a_limit(self) -> None:
         problem = nearest_problem(NET, CENTER, Targeted(1), norm="linf")
         first = nearest(NET, CENTER, Targeted(1), norm="linf")
         clock = Clock(Limits(1e-9))
-        answer = refined(problem, first, L1(), Columns(), Incumbent(clock), 1e-4)
+        answer = then_nearest(problem, first, L1(), Columns(), Incumbent(clock), 1e-4)
         assert answer.witness is not None
         assert first.witness is not None
         assert np.array_equal(answer.witness.x, first.witness.x)

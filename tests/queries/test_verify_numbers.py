@@ -55,6 +55,7 @@ def test_a_counterexample_is_off_the_faces_that_a_file_leaves_out() -> None:
     assert met.witness.x[0] < 1.0
 
 
+@pytest.mark.unchecked_shapes
 def test_weighted_rows_are_charged_for_their_rounding() -> None:
     network = Network.dense([np.eye(2)], [[0.0, 0.0]])
     most, t = 1 + 2.0**-26, 0.25 + 2.0**-27
@@ -65,6 +66,7 @@ def test_weighted_rows_are_charged_for_their_rounding() -> None:
         assert met is not Outcome.HOLDS
 
 
+@pytest.mark.unchecked_shapes
 def test_a_sum_of_many_outputs_is_charged_for_its_rounding() -> None:
     weight = np.full((20000, 1), 2.0**-55)
     weight[0] = 1.0
@@ -74,6 +76,7 @@ def test_a_sum_of_many_outputs_is_charged_for_its_rounding() -> None:
     assert met is not Outcome.HOLDS
 
 
+@pytest.mark.unchecked_shapes
 def test_a_ball_around_a_centre_outside_its_box() -> None:
     network, away = Network.dense([np.eye(2)], [[0.0, 0.0]]), 0.6095693498571635
     ball = L2Ball(np.array([-away, 0.0]), 0.6095693498571637, Box([0.0, 0.0], [1.0, 1.0]))

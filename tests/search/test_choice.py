@@ -32,6 +32,7 @@ def test_l2_on_a_small_graph_needs_no_quadratic_solver() -> None:
     assert answer.stats.engine.startswith("bab")
 
 
+@pytest.mark.unchecked_shapes
 def test_few_inputs_of_a_curved_network_are_halved() -> None:
     torch.manual_seed(2)
     layers = torch.nn.Linear(3, 5), torch.nn.Sigmoid(), torch.nn.Linear(5, 3)

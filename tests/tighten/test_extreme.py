@@ -13,7 +13,7 @@ from dualbound.bounds import crown
 from dualbound.limits import Clock, Limits
 from dualbound.region import Region
 from dualbound.search.optimum import inside
-from dualbound.tighten.ascent import ascend, climb
+from dualbound.tighten.ascent import ascend_and_climb, climb
 from dualbound.tighten.extreme import Extreme, extreme
 
 
@@ -101,13 +101,13 @@ class TestAscents:
         direction = rng.normal(size=tiny.outputs)
         starts = region.sample(rng, 40)
         before = network(starts) @ direction
-        for walk in (climb, ascend):
+        for walk in (climb, ascend_and_climb):
             values, points = walk(network, region, direction, starts)
             np.testing.assert_allclose(values, network(points) @ direction, atol=1e-12)
             assert values.max() >= before.max() - 1e-6
             assert region.violation(points).max() <= 1e-6
         goal = network(starts[:1])[0]
-        values, points = ascend(network, region, direction**2, starts, around=goal)
+        values, points = ascend_and_climb(network, region, direction**2, starts, around=goal)
         losses = (network(points) - goal) ** 2 @ direction**2
         np.testing.assert_allclose(values, -losses, atol=1e-12)
         assert losses.min() <= 1e-6  # one start is there already

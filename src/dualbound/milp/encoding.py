@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +108,7 @@ def encode(
         integer=False if inputs.integer is None or not integer else inputs.integer,
         quadratic=0.0 if inputs.quadratic is None else inputs.quadratic,
     )
-    _add_rows(builder, inputs)
+    builder.matrix_rows("region", inputs.rows, upper=inputs.row_upper)
     encoding = Encoding(network, builder, inputs, columns, {}, {})
     form = formulation or FORMULATIONS["bigm"]
     for node in network.nodes:
@@ -139,16 +138,3 @@ def encode(
                 value = layer.post
         encoding.values[node.name] = value
     return encoding
-
-
-def _add_rows(builder: ProgramBuilder, inputs: LinearForm) -> None:
-    rows = inputs.rows
-    parts: Iterable[slice] = [
-        slice(rows.indptr[i], rows.indptr[i + 1]) for i in range(rows.shape[0])
-    ]
-    builder.rows(
-        [f"region{i}" for i in range(rows.shape[0])],
-        [rows.indices[part] for part in parts],
-        [rows.data[part] for part in parts],
-        upper=inputs.row_upper,
-    )

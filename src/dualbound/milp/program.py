@@ -235,6 +235,34 @@ class ProgramBuilder:
         for store, bound in ((self._row_lower, lower), (self._row_upper, upper)):
             store.extend(np.broadcast_to(np.asarray(bound, dtype=float), len(names)).tolist())
 
+    def matrix_rows(
+        self,
+        name: str,
+        matrix: sp.csr_array,
+        *,
+        columns: np.ndarray | None = None,
+        lower: np.ndarray | float = -np.inf,
+        upper: np.ndarray | float = np.inf,
+    ) -> None:
+        """Add the rows of a sparse matrix.
+
+        Args:
+            name: of each, with its number.
+            matrix: ``(m, k)``.
+            columns: ``(k,)`` that it reads; the first ones if not given.
+            lower: see `rows`.
+            upper: likewise.
+        """
+        parts = [slice(a, b) for a, b in zip(matrix.indptr, matrix.indptr[1:], strict=False)]
+        read = matrix.indices if columns is None else columns[matrix.indices]
+        self.rows(
+            [f"{name}{i}" for i in range(len(parts))],
+            [read[part] for part in parts],
+            [matrix.data[part] for part in parts],
+            lower=lower,
+            upper=upper,
+        )
+
     def build(self, *, offset: float = 0.0) -> Program:
         """The finished program."""
         starts = np.cumsum([0, *(len(part) for part in self._row_indices)])

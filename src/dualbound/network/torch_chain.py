@@ -30,7 +30,7 @@ _CLOSE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
+class TorchChain:
     """A network as torch layers.
 
     Attributes:
@@ -45,7 +45,7 @@ class Chain:
     shape: tuple[int, ...]
 
 
-def chain(network: Network) -> Chain:
+def chain(network: Network) -> TorchChain:
     """The layers of a network's file as torch's.
 
     Args:
@@ -74,7 +74,7 @@ def chain(network: Network) -> Chain:
     return made
 
 
-def _check(made: Chain, network: Network) -> None:
+def _check(made: TorchChain, network: Network) -> None:
     import torch
 
     x = np.random.default_rng(0).random((3, *made.shape), dtype=np.float32)
@@ -100,7 +100,7 @@ class _Reading:
         }
         self.now = file.input  # the tensor that the layers so far make
 
-    def chain(self) -> Chain:
+    def chain(self) -> TorchChain:
         import torch
         from torch import nn
 
@@ -114,7 +114,7 @@ class _Reading:
             self._read(node)
             self.now = node.output[0]
         module = nn.Sequential(*self.layers).float().eval()
-        return Chain(module, self.rectifiers, self.shape)
+        return TorchChain(module, self.rectifiers, self.shape)
 
     def _is_constant(self, node: onnx.NodeProto) -> bool:
         """Evaluate a node that no input reaches."""

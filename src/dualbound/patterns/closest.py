@@ -23,7 +23,7 @@ from dualbound.limits import Clock
 from dualbound.milp import ProgramBuilder
 from dualbound.network.patterns import Pattern
 from dualbound.patterns.problem import NearestProblem
-from dualbound.patterns.programs import add_rows, form_of, levels_of, program_of, solved
+from dualbound.patterns.programs import form_of, levels_of, program_of, solved
 from dualbound.patterns.projection import nearest_in_l2
 from dualbound.patterns.rows import Rows, rows_on, tight_neurons
 from dualbound.patterns.steps import MOST_STEPS, Steps, confined, steps_within
@@ -200,7 +200,7 @@ def _rounded(
             )
         )
     matrix = sp.csr_array(np.hstack([rows.matrix[:, moves] * step[moves]] * WINDOW))
-    add_rows(builder, "r", matrix, lower=-(rows.offset + rows.matrix @ (low + below * step)))
+    builder.matrix_rows("r", matrix, lower=-(rows.offset + rows.matrix @ (low + below * step)))
     if builder.column_count == 0:
         return x
     solution = solved(builder.build(), solver, clock.within(RUNG_SECONDS))

@@ -77,11 +77,11 @@ def program_of(
         builder.columns(["margin"], lower=-most, upper=most, cost=-1.0)
         extra = -(np.arange(len(matrix)) < rows.goals).astype(float)
         matrix = np.hstack([matrix, extra[:, None]])
-    add_rows(builder, "r", sp.csr_array(matrix), lower=lower_side)
+    builder.matrix_rows("r", sp.csr_array(matrix), lower=lower_side)
     region = form.rows
     if counted:
         region = _add_counts(builder, form, columns, free, charged=not margin)
-    add_rows(builder, "f", region, upper=form.row_upper)
+    builder.matrix_rows("f", region, upper=form.row_upper)
     if problem is not None and problem.grid is not None:
         _add_grid(builder, problem, form, free)
     return builder.build()
@@ -155,25 +155,6 @@ def levels_of(
         np.broadcast_to(np.where(grid.step > 0, grid.step, 1.0), n),
         grid.steps(narrow.lower),
         grid.steps(narrow.upper),
-    )
-
-
-def add_rows(
-    builder: ProgramBuilder,
-    name: str,
-    matrix: sp.csr_array,
-    *,
-    lower: np.ndarray | float = -np.inf,
-    upper: np.ndarray | float = np.inf,
-) -> None:
-    """Give a program under construction the rows of a sparse matrix."""
-    parts = [slice(a, b) for a, b in zip(matrix.indptr, matrix.indptr[1:], strict=False)]
-    builder.rows(
-        [f"{name}{i}" for i in range(len(parts))],
-        [matrix.indices[part] for part in parts],
-        [matrix.data[part] for part in parts],
-        lower=lower,
-        upper=upper,
     )
 
 

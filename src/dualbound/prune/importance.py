@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits, check_gap
 from dualbound.network import Network
-from dualbound.network.torch_chain import Chain, chain
+from dualbound.network.torch_chain import TorchChain, chain
 from dualbound.prune.score_program import loss_named
 from dualbound.prune.score_run import Asked
 from dualbound.prune.score_search import ScoreSearch
@@ -21,7 +21,7 @@ from dualbound.solvers import Solver, solver_named
 
 
 def importance(
-    network: Network | Chain,
+    network: Network | TorchChain,
     x: ArrayLike,
     labels: ArrayLike,
     *,
@@ -79,8 +79,8 @@ def importance(
     >>> found.scores["relu1"].round(3), round(found.value, 4), found.finished
     (array([0.125, 0.   ]), -1.9375, True)
     """
-    made = network if isinstance(network, Chain) else chain(network)
-    if isinstance(network, Chain):
+    made = network if isinstance(network, TorchChain) else chain(network)
+    if isinstance(network, TorchChain):
         from dualbound.network import read_torch
 
         network = read_torch(made.module, made.shape)

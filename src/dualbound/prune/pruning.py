@@ -18,7 +18,7 @@ from dualbound.learn.saving import to_onnx
 from dualbound.learn.training import Moment as TrainingMoment
 from dualbound.limits import Limits
 from dualbound.network import Network
-from dualbound.network.torch_chain import Chain, chain
+from dualbound.network.torch_chain import TorchChain, chain
 from dualbound.prune import kept
 from dualbound.prune.importance import importance
 from dualbound.prune.ranking import (
@@ -54,9 +54,9 @@ class Pruned:
         finished: whether the fine-tuning came to its end.
     """
 
-    before: Chain
-    cut: Chain
-    after: Chain
+    before: TorchChain
+    cut: TorchChain
+    after: TorchChain
     layers: tuple[Layer, ...]
     keep: Keep
     ranking: str
@@ -237,7 +237,7 @@ def _check_left(keep: Keep, scores: Importance, threshold: float | str) -> None:
             )
 
 
-def _digest(cut: Chain, recipe: Recipe) -> str:
+def _digest(cut: TorchChain, recipe: Recipe) -> str:
     """Of what is trained, and how."""
     held = hashlib.sha256(repr(recipe).encode())
     held.update(str(cut.module).encode())
@@ -247,7 +247,7 @@ def _digest(cut: Chain, recipe: Recipe) -> str:
     return held.hexdigest()[:12]
 
 
-def _check(before: Chain, cut: Chain, keep: Keep, x: np.ndarray) -> None:
+def _check(before: TorchChain, cut: TorchChain, keep: Keep, x: np.ndarray) -> None:
     """The cut network is the old one with the removed units at 0."""
     import torch
 

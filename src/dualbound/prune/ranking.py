@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 
 from dualbound.errors import InvalidInput
-from dualbound.network.torch_chain import Chain
+from dualbound.network.torch_chain import TorchChain
 from dualbound.prune.units import Keep, Layer, Weighted, every, layers_of
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ Order = tuple[int, ...]
 """Units, as places among those of all layers: the first is to go first."""
 
 
-def random_order(chain: Chain, seed: int) -> Order:
+def random_order(chain: TorchChain, seed: int) -> Order:
     """A permutation."""
     total = sum(layer.units for layer in layers_of(chain))
     return tuple(np.random.default_rng(seed).permutation(total).tolist())
 
 
-def magnitude_order(chain: Chain) -> Order:
+def magnitude_order(chain: TorchChain) -> Order:
     """By the Euclidean length of the weights into a unit, in parts of its layer's mean.
 
     Layers differ in scale: without that mean whole layers would go first (Han and others,
@@ -46,7 +46,7 @@ def magnitude_order(chain: Chain) -> Order:
 
 
 def gradient_order(
-    chain: Chain, x: Float[np.ndarray, "k *shape"], labels: Int[np.ndarray, " k"]
+    chain: TorchChain, x: Float[np.ndarray, "k *shape"], labels: Int[np.ndarray, " k"]
 ) -> Order:
     r"""By :math:`|\partial L / \partial c_j|` of the mean loss at factors *c = 1* on the units.
 

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from dualbound.errors import InvalidInput
-from dualbound.network.torch_chain import Chain
+from dualbound.network.torch_chain import TorchChain
 from dualbound.prune.units import Keep, Layer, Weighted, between, layers_of
 
 
-def removed(chain: Chain, keep: Keep, stand_for: Mapping[str, np.ndarray] | None = None) -> Chain:
+def removed(
+    chain: TorchChain, keep: Keep, stand_for: Mapping[str, np.ndarray] | None = None
+) -> TorchChain:
     """A chain without the units that do not stay.
 
     The next layer's bias takes up what a removed unit stands for: 0, or a number that is given.
@@ -60,10 +62,12 @@ def removed(chain: Chain, keep: Keep, stand_for: Mapping[str, np.ndarray] | None
             )
         values = np.zeros(layer.units) if stand_for is None else stand_for[name]
         _cut(module, chain, layer, torch.from_numpy(mask), torch.from_numpy(values).float())
-    return Chain(module.eval(), chain.rectifiers, chain.shape)
+    return TorchChain(module.eval(), chain.rectifiers, chain.shape)
 
 
-def _cut(module: nn.Sequential, chain: Chain, layer: Layer, mask: Tensor, values: Tensor) -> None:
+def _cut(
+    module: nn.Sequential, chain: TorchChain, layer: Layer, mask: Tensor, values: Tensor
+) -> None:
     """Remove units of one layer."""
     own, following = module[layer.own], module[layer.next]
     assert isinstance(own, Weighted) and isinstance(following, Weighted)  # noqa: S101, PT018
@@ -75,7 +79,9 @@ def _cut(module: nn.Sequential, chain: Chain, layer: Layer, mask: Tensor, values
             )
     constants = _after(chain, layer, values)
     _keep_rows(own, mask)
-    for part in between(Chain(module, chain.rectifiers, chain.shape), layer.own + 1, layer.next):
+    for part in between(
+        TorchChain(module, chain.rectifiers, chain.shape), layer.own + 1, layer.next
+    ):
         if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
             _keep_normalised(part, mask.repeat_interleave(part.num_features // len(mask)))
         if isinstance(part, nn.Unflatten):
@@ -83,7 +89,7 @@ def _cut(module: nn.Sequential, chain: Chain, layer: Layer, mask: Tensor, values
     _keep_columns(following, mask, constants, layer)
 
 
-def _after(chain: Chain, layer: Layer, values: Tensor) -> Tensor:
+def _after(chain: TorchChain, layer: Layer, values: Tensor) -> Tensor:
     """What the next layer reads where every unit of a layer has its value at all places."""
     value = torch.zeros((1, *chain.shape))
     with torch.no_grad():

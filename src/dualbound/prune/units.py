@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dualbound.errors import InvalidInput
-from dualbound.network.torch_chain import Chain
+from dualbound.network.torch_chain import TorchChain
 
 Keep = dict[str, np.ndarray]
 """For each layer, by the name of its rectifier, which units stay."""
@@ -50,7 +50,7 @@ class Layer:
         return np.repeat(np.arange(self.units), self.places)
 
 
-def layers_of(chain: Chain) -> tuple[Layer, ...]:
+def layers_of(chain: TorchChain) -> tuple[Layer, ...]:
     """The layers with units that can be removed: rectified ones that are not the last.
 
     Raises:
@@ -82,7 +82,7 @@ def layers_of(chain: Chain) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def _shapes(chain: Chain) -> list[tuple[int, ...]]:
+def _shapes(chain: TorchChain) -> list[tuple[int, ...]]:
     """Of what each layer returns, without the batch axis."""
     value, shapes = torch.zeros((1, *chain.shape)), []
     with torch.no_grad():
@@ -97,7 +97,7 @@ def every(layers: tuple[Layer, ...]) -> Keep:
     return {layer.name: np.ones(layer.units, dtype=bool) for layer in layers}
 
 
-def masked(chain: Chain, keep: Keep) -> nn.Sequential:
+def masked(chain: TorchChain, keep: Keep) -> nn.Sequential:
     """The same layers, where the units that do not stay are 0 after their rectifier.
 
     What a cut network must be equal to; its weights are copies.
@@ -125,6 +125,6 @@ class _Mask(nn.Module):
         return x * self.mask.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
-def between(chain: Chain, first: int, last: int) -> Iterator[nn.Module]:
+def between(chain: TorchChain, first: int, last: int) -> Iterator[nn.Module]:
     """The layers from one index up to, and without, another."""
     yield from list(chain.module)[first:last]

@@ -17,7 +17,7 @@ from dualbound.network import Network
 from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer
 from dualbound.queries.answering import answered
-from dualbound.queries.then import refined, relayed, second_norm
+from dualbound.queries.then import relayed, second_norm, then_nearest
 from dualbound.region import Box, Grid, Norm, norm_named
 from dualbound.search import Engine, Incumbent, Progress, automatic, search_all
 
@@ -112,7 +112,7 @@ def nearest(
         answer = answered(problem, engine, incumbent, gap, unstable)
         if second is not None:
             again = Incumbent(clock.within(math.inf), relayed(on_progress, second))
-            answer = refined(problem, answer, second, of_second, again, gap)
+            answer = then_nearest(problem, answer, second, of_second, again, gap)
     return answer
 
 

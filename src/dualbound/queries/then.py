@@ -56,7 +56,7 @@ def second_norm(then: str | Norm, problem: NearestProblem) -> Norm:
     return second
 
 
-def refined(
+def then_nearest(
     problem: NearestProblem,
     first: Answer,
     norm: Norm,

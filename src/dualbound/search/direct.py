@@ -14,7 +14,7 @@ from dualbound.network.graph import Network
 from dualbound.region import Box, Region
 from dualbound.search.objective import Objective
 from dualbound.search.optimum import Optimum
-from dualbound.tighten.ascent import ascend, climb
+from dualbound.tighten.ascent import ascend_and_climb, climb
 
 STARTS, STARTS_A_NEURON = 1000, 40
 """Points of the region that a first point is looked for from, at most and for each neuron."""
@@ -87,7 +87,7 @@ def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None
         part = objective.network.up_to(name)
         nil = region.project(np.zeros((1, points.shape[1])))
         faint = nil + np.linspace(0, 1, len(points))[:, None] ** 2 * (points - nil)
-        optimum.offer(ascend(part, region, costs, faint, optimum.clock, around=center)[1])
+        optimum.offer(ascend_and_climb(part, region, costs, faint, optimum.clock, around=center)[1])
     chained = objective.along_chain(bounds) if objective.weights else None
     if chained is None:
         return
@@ -98,7 +98,7 @@ def _look_around(optimum: Optimum, objective: Objective, bounds: Bounds) -> None
     if network.relus and (optimum.side is not None or not optimum.closed):
         fresh = region.sample(np.random.default_rng(1), count)
         fresh[: count // 4] = points[np.argsort(-objective(points), kind="stable")[: count // 4]]
-        optimum.offer(ascend(network, region, direction, fresh, optimum.clock)[1])
+        optimum.offer(ascend_and_climb(network, region, direction, fresh, optimum.clock)[1])
 
 
 def _eager(

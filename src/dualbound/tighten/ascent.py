@@ -2,7 +2,7 @@
 
 On one activation pattern the function is linear, so its gradient there points to a point of the
 region that is better still, unless the pattern is left on the way. `climb` jumps to that point at
-once; `ascend` goes there in steps, from many points, and from the best of them again.
+once; `ascend_and_climb` goes there in steps, from many points, and from the best of them again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def climb(
     return best, at
 
 
-def ascend(
+def ascend_and_climb(
     network: Network,
     region: Region,
     direction: Float[np.ndarray, " m"],
@@ -86,7 +86,7 @@ def ascend(
         direction: of the outputs; or, not negative, what the squares below cost.
         starts: of the region.
         clock: when to stop.
-        around: ascend ``-direction·(output - around)^2`` instead, and do not climb.
+        around: ascend_and_climb ``-direction·(output - around)^2`` instead, and do not climb.
 
     Returns:
         Fewer points than starts: the best, and what was reached from them.
@@ -108,7 +108,7 @@ def ascend(
 
 
 class _Gradient:
-    """Values and gradients of what `ascend` ascends, in float32."""
+    """Values and gradients of what `ascend_and_climb` ascends, in float32."""
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dualbound.limits import Clock
 from dualbound.search.bab.node_bounds import NodeBounds, Nodes
+from dualbound.search.bab.pending import Pending
 
 AT_LEAF = 30
 """Steps of ascent once every phase is decided and only multipliers and weights are left."""
@@ -39,21 +40,19 @@ class BatchedTree:
     ) -> None:
         self.relaxation = relaxation
         self.count = 0
-        self.undecided: list[Nodes] = []
         self._offer, self._leaf = offer, leaf
         self._batch, self._steps, self._look_ahead = batch, steps, look_ahead
-        self._stack: list[Nodes] = []
+        self._pending: Pending[Nodes] = Pending(Nodes.joined)
 
     @property
     def open(self) -> int:
         """How many nodes are not closed."""
-        return sum(map(len, self._stack)) + sum(map(len, self.undecided))
+        return self._pending.count
 
     @property
     def bound(self) -> float:
         """The worst bound of an open node; infinite when none is open."""
-        parts = [*self._stack, *self.undecided]
-        return min((float(part.bound.min()) for part in parts), default=torch.inf)
+        return self._pending.bound
 
     def push(self, nodes: Nodes, scores: Tensor, clock: Clock | None = None) -> None:
         """Keep what is not proved, and choose what it is split on.
@@ -75,12 +74,12 @@ class BatchedTree:
         nodes, scores = nodes[~full], scores[~full]
         if len(nodes):
             nodes.split = self.relaxation.chosen(nodes, scores, self._look_ahead)
-            self._stack.append(nodes[torch.argsort(nodes.bound)])
+            self._pending.stack.append(nodes[torch.argsort(nodes.bound)])
 
     @property
     def goals(self) -> set[int]:
         """The goals that have an open node."""
-        return {int(g) for part in (*self._stack, *self.undecided) for g in part.goals}
+        return {int(g) for part in self._pending.groups for g in part.goals}
 
     def run(
         self, clock: Clock, tell: Callable[[], None] = lambda: None, *, most: float = math.inf
@@ -97,8 +96,8 @@ class BatchedTree:
         Returns:
             Whether a witness was found.
         """
-        while self._stack and self.count < most and not clock.expired:
-            children = self._taken().children()
+        while self._pending.stack and self.count < most and not clock.expired:
+            children = self._pending.take(self._batch).children()
             self.count += len(children)
             points: list[Tensor] = []
             scores = self.relaxation.ascend(children, self._steps, offer=points.append, clock=clock)
@@ -110,7 +109,7 @@ class BatchedTree:
 
     def forget(self, goals: set[int]) -> None:
         """Close all nodes of some goals, which were proved otherwise."""
-        for parts in (self._stack, self.undecided):
+        for parts in (self._pending.stack, self._pending.stuck):
             kept = [
                 part[torch.tensor([int(goal) not in goals for goal in part.goals])]
                 for part in parts
@@ -120,19 +119,7 @@ class BatchedTree:
     @property
     def is_stuck(self) -> bool:
         """Whether all that is open is open for good."""
-        return not self._stack
-
-    def _taken(self) -> Nodes:
-        taken, size = [], 0
-        while self._stack and size < self._batch:
-            top = self._stack.pop()
-            room = self._batch - size
-            if len(top) > room:
-                self._stack.append(top[:-room])
-                top = top[-room:]
-            taken.append(top)
-            size += len(top)
-        return Nodes.joined(taken)
+        return not self._pending.stack
 
     def _close(self, nodes: Nodes, clock: Clock | None) -> None:
         """Close nodes in which every phase is decided, as many as there is time for."""
@@ -142,4 +129,4 @@ class BatchedTree:
         for k in range(len(nodes)):
             one, expired = nodes[k : k + 1], clock is not None and clock.expired
             if not one.bound[0] > 0 and (expired or not self._leaf(one) > 0):
-                self.undecided.append(one)
+                self._pending.stuck.append(one)

@@ -20,6 +20,7 @@ from dualbound.bounds.batched import (
     steepness,
 )
 from dualbound.limits import Clock
+from dualbound.search.bab.pending import Pending
 from dualbound.search.bab.question import Question
 
 ASCENDING = 5
@@ -43,6 +44,11 @@ class _Open:
 
     def __getitem__(self, chosen: Tensor | slice) -> _Open:
         return _Open(*(part[chosen] for part in self.parts()))
+
+    @staticmethod
+    def joined(several: list[_Open]) -> _Open:
+        columns = zip(*(one.parts() for one in several), strict=True)
+        return _Open(*(torch.cat(parts) for parts in columns))
 
     def parts(self) -> tuple[Tensor, ...]:
         return self.lower, self.upper, self.bound, self.axis
@@ -85,20 +91,19 @@ class InputTree:
         self._width = upper - lower
         nothing = lower.new_full((1,), -torch.inf)
         axis = self._width.argmax(1)
-        self._stack = [_Open(lower, upper, nothing, axis)]
+        self._pending: Pending[_Open] = Pending(_Open.joined)
+        self._pending.stack.append(_Open(lower, upper, nothing, axis))
         self._whole = True
-        self.narrow: list[_Open] = []
 
     @property
     def open(self) -> int:
         """How many boxes are not closed."""
-        return sum(map(len, self._stack)) + sum(map(len, self.narrow))
+        return self._pending.count
 
     @property
     def bound(self) -> float:
         """The worst bound of an open box; infinite when none is open."""
-        parts = [*self._stack, *self.narrow]
-        return min((float(part.bound.min()) for part in parts), default=torch.inf)
+        return self._pending.bound
 
     def run(self, clock: Clock, tell: Callable[[], None] = lambda: None) -> bool:
         """Search until no box is open, or a witness is found, or the clock says so.
@@ -106,8 +111,8 @@ class InputTree:
         Returns:
             Whether a witness was found.
         """
-        while self._stack and not clock.expired:
-            boxes = self._taken()
+        while self._pending.stack and not clock.expired:
+            boxes = self._pending.take(self.batch)
             if not self._whole:
                 boxes = self._halved(boxes)
             self._whole = False
@@ -117,19 +122,6 @@ class InputTree:
             tell()
         return False
 
-    def _taken(self) -> _Open:
-        taken, size = [], 0
-        while self._stack and size < self.batch:
-            top = self._stack.pop()
-            room = self.batch - size
-            if len(top) > room:
-                self._stack.append(top[:-room])
-                top = top[-room:]
-            taken.append(top)
-            size += len(top)
-        columns = zip(*(one.parts() for one in taken), strict=True)
-        return _Open(*(torch.cat(parts) for parts in columns))
-
     def _halved(self, boxes: _Open) -> _Open:
         """Both halves of every box; what is too narrow for that is left open for good."""
         axis = boxes.axis[:, None]
@@ -137,7 +129,7 @@ class InputTree:
         whole = self._width.expand(len(boxes), -1).gather(1, axis)
         narrow = (width <= FINEST * whole)[:, 0]
         if narrow.any():
-            self.narrow.append(boxes[narrow])
+            self._pending.stuck.append(boxes[narrow])
             boxes = boxes[~narrow]
             axis = boxes.axis[:, None]
         middle = ((boxes.lower + boxes.upper) / 2).gather(1, axis)
@@ -165,7 +157,7 @@ class InputTree:
             return True
         lines = {name: line[open_] for name, line in lines.items()}
         boxes.axis = self._axis(boxes, lines, refuted)
-        self._stack.append(boxes)
+        self._pending.stack.append(boxes)
         return False
 
     def _refuted(self, boxes: _Open, lines: Mapping[str, Lines]) -> tuple[Tensor, Tensor]:

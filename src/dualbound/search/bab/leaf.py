@@ -70,12 +70,7 @@ def at_leaf(
     columns = builder.columns(list(form.names), lower=form.lower, upper=form.upper)
     limit = float(most.max()) + 1.0
     [t] = builder.columns(["t"], lower=-limit, upper=limit, cost=-1.0)
-    for i in range(form.rows.shape[0]):
-        part = slice(form.rows.indptr[i], form.rows.indptr[i + 1])
-        indices = columns[form.rows.indices[part]]
-        builder.rows(
-            [f"region{i}"], [indices], [form.rows.data[part]], upper=form.row_upper[i : i + 1]
-        )
+    builder.matrix_rows("region", form.rows, columns=columns, upper=form.row_upper)
     all_of_them = np.append(columns, t)
     builder.rows(
         [f"row{i}" for i in range(len(matrix))],
