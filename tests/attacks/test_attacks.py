@@ -114,12 +114,11 @@ def test_the_linearised_attack_reaches_labels_that_are_hard_to_reach(k: int, tar
 
 
 def test_a_clock_that_has_stopped_ends_the_attack() -> None:
-    clock = Clock(Limits(60))
-    clock.interrupt()
     problem = nearest_problem(load("dnn1"), image(0), Targeted(3, ratio=1.2))
-    x = Linearised()(problem, Highs(), clock)
-    assert x is None or replayed(problem, x).label == 3
-    assert clock.seconds < 30
+    clock = Clock(Limits(60))
+    assert Linearised()(problem, Highs(), clock) is not None
+    clock.interrupt()
+    assert Linearised()(problem, Highs(), clock) is None
 
 
 def test_the_attack_is_the_same_every_time() -> None:

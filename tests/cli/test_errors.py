@@ -601,6 +601,7 @@ def test_ctrl_c_while_it_loads_is_a_line_and_no_traceback(module: str) -> None:
         text=True,
     )
     while "numpy" not in Path(f"/proc/{process.pid}/maps").read_text():  # dualbound has begun
+        assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)

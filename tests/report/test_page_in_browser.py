@@ -79,6 +79,8 @@ def test_nothing_scrolls_sideways_and_all_is_seen(
     page = look(file, viewport={"width": width, "height": 844}, color_scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("img").count() > 0
+    assert page.locator("svg").count() > 0
     for one in page.locator("img").all():
         assert one.get_attribute("alt")
         one.scroll_into_view_if_needed()

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -82,10 +81,8 @@ def test_a_cluster_without_workers_is_named(make: Make) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_named(make: Make) -> None:
-    start = time.monotonic()
     with pytest.raises(WorkersLost, match="No Dask scheduler answers"):
         Study.open(make()).run(executor="dask://127.0.0.1:9")
-    assert time.monotonic() > start
 
 
 def test_what_a_worker_says_of_its_question_is_heard() -> None:

@@ -56,7 +56,9 @@ def test_tables_are_made_of_whatever_answers_there_are(
             store.write(one.id, Outcome(row, time.time(), "m", {"python": "3"}))
             if shift == 4:
                 break
-    for comparison in protocol.compare(study):
+    comparisons = protocol.compare(study)
+    assert comparisons
+    for comparison in comparisons:
         assert all(len(line) == len(comparison.columns) for line in comparison.lines())
         assert "nan" not in comparison.markdown()
         assert comparison.markdown().startswith(f"### {comparison.title}")
