@@ -82,13 +82,12 @@ WHOLE = {"cli", "report", "studies"}
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """The shape checker takes up to four fifths of the time of a question: not of all of them.
 
-    A test may be marked `unchecked_shapes`, or `shapes_checked_now_and_then`: of one seed in ten,
-    and where there is none.
+    It is off in the folders above, in tests marked `unchecked_shapes`, and for nine seeds in ten.
     """
     seed = item.callspec.params.get("seed", 0) if hasattr(item, "callspec") else 0
     jaxtyping.config.update(
         "jaxtyping_disable",
         item.path.parent.name in WHOLE
         or item.get_closest_marker("unchecked_shapes") is not None
-        or (item.get_closest_marker("shapes_checked_now_and_then") is not None and seed % 10 > 0),
+        or seed % 10 > 0,
     )

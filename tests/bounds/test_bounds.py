@@ -18,8 +18,6 @@ from dualbound.tighten import Layerwise
 NAMES = ("interval", "crown", "lp", "milp")
 SAMPLES = 10_000
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
 
 def network_of(tiny: Tiny) -> Network:
     return Network.dense(tiny.weights, tiny.biases, final_relu=tiny.final_relu)

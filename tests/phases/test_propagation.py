@@ -131,7 +131,6 @@ def test_what_moves_contribute_is_kept_with_the_multipliers_and_evaluated_anew(s
                 assert anew[at, side] == found.moves[at, side]
 
 
-@pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("seed", range(20))
 def test_a_tree_excludes_what_is_not_reached_and_nothing_else(seed: int, threads: int) -> None:

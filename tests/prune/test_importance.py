@@ -16,8 +16,6 @@ from dualbound.prune.units import layers_of
 from dualbound.prune.worst_inputs import box_around
 from dualbound.solvers import Highs
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
 
 def random_network(seed: int, sizes: tuple[int, ...] = (3, 4, 3, 3)) -> Network:
     generator = np.random.default_rng(seed)

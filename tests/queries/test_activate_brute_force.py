@@ -31,9 +31,6 @@ from tiny_graphs import random_graph
 VALUE = 2e-6
 
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
-
 @dataclass(frozen=True)
 class Case:
     """What is asked of a tiny network, in plain arrays."""

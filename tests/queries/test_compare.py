@@ -42,7 +42,6 @@ def around(x: np.ndarray, eps: float) -> Box:
     return Box(np.maximum(x - eps, 0.0), np.minimum(x + eps, 1.0))
 
 
-@pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("seed", range(30))
 def test_a_margin_is_the_least_of_all_activation_patterns(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -65,7 +64,6 @@ def test_a_margin_is_the_least_of_all_activation_patterns(seed: int) -> None:
         assert decided.found == (truth < 0)
 
 
-@pytest.mark.shapes_checked_now_and_then
 @pytest.mark.parametrize("seed", range(40, 52))
 @pytest.mark.unchecked_shapes
 def test_an_adversary_is_in_the_box_and_turns_the_label(seed: int) -> None:

@@ -28,9 +28,6 @@ from dualbound.search import Engine
 VALUE, PROOF = 1e-6, 1e-7
 
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
-
 @pytest.fixture(autouse=True)
 def _fast() -> Iterator[None]:
     """One thread of torch."""

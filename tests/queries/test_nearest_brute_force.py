@@ -32,9 +32,6 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
-
 def asked(case: Case, engine: Engine | None = None, gap: float = 1e-7) -> Answer:
     tiny, wish = case.tiny, case.wish
     return nearest(

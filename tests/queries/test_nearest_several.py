@@ -33,9 +33,6 @@ VALUE, PROOF = 2e-6, 1e-7
 THIN = 1e-6
 
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
-
 def network_of(case: Case) -> Network:
     return Network.dense(case.tiny.weights, case.tiny.biases, final_relu=case.tiny.final_relu)
 

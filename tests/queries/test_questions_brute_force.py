@@ -27,9 +27,6 @@ from dualbound.search import Engine
 VALUE, PROOF = 2e-6, 1e-7
 
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
-
 def asked(
     case: Case,
     engine: Engine | None = None,

@@ -35,9 +35,6 @@ VALUE, PROOF = 2e-6, 1e-7
 NORMS = ("l1", "l2", "l0")
 
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
-
 def question(seed: int) -> tuple[Case, str]:
     return replace(random_question(seed), norm="linf"), NORMS[seed % 3]
 

@@ -19,7 +19,6 @@ from tiny_graphs import Around, TinyGraph, depth, distance, random_graph
 COUNT = int(os.environ.get("DUALBOUND_GRAPHS", "40"))
 """Networks of each test; 300 were run when this was written."""
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
 
 CLEAR, CLOSE = 1e-4, 1e-7
 """A slack above the first must be found, one below minus the second must be refuted."""

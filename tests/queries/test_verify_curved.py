@@ -27,8 +27,6 @@ from dualbound.queries.verify import Outcome, robustness, verify
 from dualbound.search import Columns
 from dualbound.search.bab import Bab
 
-pytestmark = pytest.mark.shapes_checked_now_and_then
-
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("branching", ["phases", "inputs"])
