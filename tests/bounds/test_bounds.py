@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brute_force import Allowed, Tiny, exact_bounds, random_tiny
-from dualbound import Bounds, Box, L1Ball, Network, bounds, load, load_image
+from dualbound import Bounds, Box, L0Ball, L1Ball, Network, bounds, load, load_image
 from dualbound.bounds import METHODS, crown, interval
 from dualbound.errors import InvalidInput, SoundnessError, UnknownSolver
 from dualbound.region import Region
@@ -233,3 +233,15 @@ def test_exact_bounds_of_a_trained_network_are_closed() -> None:
     part = load("dnn1").up_to("layer2")
     found = bounds(part, Box(0, 1).sized(part.input_size), method="exact", workers=2)
     assert not found.loose
+
+
+@pytest.mark.parametrize("method", ["milp", "exact"])
+def test_the_first_layer_over_a_weighted_l0_ball_is_said_to_be_loose(method: str) -> None:
+    """No set of weights fills the radius: the fractional knapsack is above what is reached."""
+    network = Network.dense([[[-1.0, 1.0, 1.0]], [[1.0]]], [[1.0], [0.0]])
+    weights = np.array([0.87, 1.75, 2.64])
+    ball = L0Ball(np.array([1.0, 0.9, 0.0]), 2.0, Box(0, 1).sized(3), weights)
+    found = bounds(network, ball, method=method)
+    assert found.upper["affine1"][0] > 1.9 + 1e-3
+    assert "affine1" in found.loose
+    assert "affine1" not in bounds(network, ball.box, method=method).loose

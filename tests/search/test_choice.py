@@ -57,3 +57,13 @@ def test_over_an_l2_ball_that_no_program_takes() -> None:
         answer = dualbound.activate(asked, dualbound.Neuron("logits", 0), region)
         assert answer.status is dualbound.Status.OPTIMAL
         assert answer.stats.engine.startswith("bab")
+
+
+@pytest.mark.unchecked_shapes
+def test_a_ball_that_a_search_cannot_count_from_is_refused_with_what_to_do() -> None:
+    chain = dualbound.Network.dense([np.eye(3), np.ones((2, 3))], [np.zeros(3), np.zeros(2)])
+    outside = dualbound.L2Ball(np.full(3, -0.1), 0.5, dualbound.Box(0, 1).sized(3))
+    with pytest.raises(dualbound.DualboundError, match=r"outside its box.*; use the engine bab"):
+        dualbound.activate(chain, dualbound.Neuron(1, 0), outside, engine=dualbound.Columns())
+    with pytest.raises(dualbound.DualboundError, match="ask for bounds by crown"):
+        dualbound.bounds(chain, outside, method="exact")

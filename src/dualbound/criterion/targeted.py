@@ -70,7 +70,8 @@ class Targeted(Criterion):
             )
         if self.margin is not None and not 0 < self.margin < np.inf:
             raise InvalidCriterion(
-                f"The margin must be above 0 (a tie is no classification), found {self.margin}."
+                "The margin must be above 0 (a tie is no classification) and finite, found "
+                f"{self.margin}."
             )
         if not 0 < self.floor < np.inf:
             raise InvalidCriterion(f"The floor must be above 0, found {self.floor}.")

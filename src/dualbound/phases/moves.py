@@ -68,7 +68,11 @@ def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
     if not isinstance(region, Box) and not np.array_equal(reference_of(region), reference):
         raise InvalidInput("Moves in a ball are counted from its start.")
     if isinstance(region, (L0Ball, L2Ball)) and region.box.violation(reference[None])[0] > 0:
-        raise InvalidInput("Moves in an L0 or L2 ball are counted from a centre in its box.")
+        raise InvalidInput(
+            "The centre of an L0 or L2 ball lies outside its box, where our search over single "
+            "neurons cannot count moves from: ask for bounds by crown, and otherwise by the engine "
+            "bab (L2) or milp (L0)."
+        )
     up, down = region.upper - reference, reference - region.lower
     if isinstance(region, Box) and min(up.min(), down.min()) < 0:
         raise InvalidInput("Moves in a box are counted from one of its points.")

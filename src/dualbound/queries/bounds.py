@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from dualbound.bounds import METHODS as DIRECT
 from dualbound.bounds import Bounds
 from dualbound.errors import InvalidInput
 from dualbound.limits import Clock, Limits
-from dualbound.network import Network
-from dualbound.region import L2Ball, Region
+from dualbound.network import Affine, Network
+from dualbound.region import L0Ball, L2Ball, Region
 from dualbound.solvers import Solver, solver_named
 from dualbound.tighten import Layerwise
 
@@ -92,5 +93,16 @@ def bounds(
                 solver=solver if programs == method else "highs",
             )
             found = tighten(network, region, found, clock=clock, on_layer=on_layer)
+    if method in ("milp", "exact") and isinstance(region, L0Ball) and region.weights is not None:
+        found = replace(found, loose=found.loose | _first_layer(network))
     found.check(network, region.sample(np.random.default_rng(0), SAMPLES))
     return found
+
+
+def _first_layer(network: Network) -> set[str]:
+    """The nodes bounded by a region's support function, which is not tight in weighted L0 balls."""
+    return {
+        node.name
+        for node in network.nodes
+        if isinstance(node.op, Affine) and network.input in node.reads
+    }

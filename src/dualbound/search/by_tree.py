@@ -5,7 +5,7 @@ from __future__ import annotations
 from dualbound.bounds import crown
 from dualbound.errors import InvalidInput
 from dualbound.phases import reference_of, room_of
-from dualbound.region import Region
+from dualbound.region import L2Ball, Region
 from dualbound.search.direct import directly
 from dualbound.search.objective import Objective
 from dualbound.search.optimum import Optimum
@@ -28,7 +28,8 @@ def by_tree(optimum: Optimum, threads: int, hints: Objective | None = None) -> N
     objective, region = optimum.objective, optimum.region
     refused = tree_refuses(objective, region)
     if refused:
-        raise InvalidInput(f"The engine columns cannot do this: {refused}; use the engine milp.")
+        other = "bab" if isinstance(region, L2Ball) else "milp"
+        raise InvalidInput(f"The engine columns cannot do this: {refused}; use the engine {other}.")
     bounds = directly(optimum, crown, hints)
     chained = objective.along_chain(bounds)
     if optimum.closed or chained is None or optimum.x is None:
@@ -67,5 +68,5 @@ def tree_refuses(objective: Objective, region: Region) -> str:
     try:
         room_of(region, reference_of(region))
     except InvalidInput as error:
-        return str(error).rstrip(".")
+        return str(error).partition(":")[0].rstrip(".")
     return ""
