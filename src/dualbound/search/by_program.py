@@ -17,7 +17,7 @@ from dualbound.network.nodes import Affine
 from dualbound.network.patterns import Pattern, maps_on_pattern
 from dualbound.region import Region
 from dualbound.search.direct import directly
-from dualbound.search.milp import GAVE_UP, TOLERANCE, Milp
+from dualbound.search.milp import GAVE_UP, SHARE, TOLERANCE, Milp
 from dualbound.search.objective import Objective
 from dualbound.search.optimum import Optimum
 from dualbound.solvers import Can, Effort, Highs, Stop, demand
@@ -88,7 +88,7 @@ def by_program(optimum: Optimum, engine: Milp, hints: Objective | None = None) -
 
     start = None if optimum.x is None else _start(objective, encoding, optimum.x, unit)
     solution = solver.solve(
-        program, optimum.clock, start=start, gap=optimum.gap * 0.9, on_effort=watch
+        program, optimum.clock, start=start, gap=SHARE * optimum.gap, on_effort=watch
     )
     optimum.nodes += solution.nodes
     if solution.stop is Stop.INFEASIBLE:

@@ -30,6 +30,9 @@ from dualbound.search.incumbent import Incumbent
 from dualbound.search.programs import NearestProgram, distance_program, margin_program
 from dualbound.solvers import Can, Effort, Highs, Solution, Solver, Stop, demand, solver_named
 
+SHARE = 0.9
+"""The part of a gap that a solver is asked to leave: its tolerance takes some of the rest."""
+
 TOLERANCE = 1e-6
 """Feasibility tolerance that solvers work with; proofs are asked with the criterion relaxed by it,
 so that a point which exactly reaches the criterion is never lost to it."""
@@ -169,7 +172,7 @@ class _Run(NearestRun):
         program = distance_program(self.problem, bounds, formulation_named(self.engine.formulation))
         self.unstable = bounds.unstable_count(self.problem.network)
         known.enter("search")
-        solution = self._solve(program, gap=self.gap)
+        solution = self._solve(program, gap=SHARE * self.gap)
         if solution.stop is Stop.INFEASIBLE:
             if known.x is not None and self.problem.reached(known.x):
                 raise SoundnessError(
