@@ -116,7 +116,13 @@ def chain_of(
     last = maps.pop()
     magnitudes, reach = _magnitudes(maps, region, reference)
     magnitudes.append(np.abs(rows) @ (last.spread @ reach + last.lift) + np.abs(sides))
-    maps.append(last._replace(weight=rows @ last.weight, bias=rows @ last.bias - sides))
+    maps.append(
+        last._replace(
+            weight=rows @ last.weight,
+            bias=rows @ last.bias - sides,
+            terms=last.terms + rows.shape[1],
+        )
+    )
     sizes = np.array([len(one.bias) for one in maps], dtype=np.int64)
     lengths = [one.weight.size for one in maps[1:]]
     biases = [maps[0].bias + maps[0].weight @ reference, *(one.bias for one in maps[1:])]
@@ -140,7 +146,7 @@ class _Map(NamedTuple):
         bias: ``(m,)``.
         spread: the product of the magnitudes, ``(m, n)``.
         lift: likewise of the biases, ``(m,)``.
-        terms: of the longest sum that is in it.
+        terms: how many a sum has at most, those of the sums that are in it counted too.
     """
 
     weight: np.ndarray

@@ -69,8 +69,8 @@ def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
         raise InvalidInput("Moves in a ball are counted from its start.")
     if isinstance(region, (L0Ball, L2Ball)) and region.box.violation(reference[None])[0] > 0:
         raise InvalidInput(
-            "The centre of an L0 or L2 ball lies outside its box, where our search over single "
-            "neurons cannot count moves from: ask for bounds by crown, and otherwise by the engine "
+            "The centre of an L0 or L2 ball lies outside its box, and our search over single "
+            "neurons counts moves from it: ask for bounds by crown, and otherwise by the engine "
             "bab (L2) or milp (L0)."
         )
     up, down = region.upper - reference, reference - region.lower

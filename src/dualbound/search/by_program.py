@@ -180,8 +180,9 @@ def _start(
 ) -> Float[np.ndarray, " c"]:
     """The columns' values at an input, those of `_program` among them: the last ones."""
     start, values = encoding.start_at(x), objective.network.values(x[None])
-    away = [(values[name][0] - center) / unit for name, (_, center) in objective.squares.items()]
-    start[np.isnan(start)] = np.concatenate([np.zeros(0), *away])
+    parts = [(values[name][0] - center) / unit for name, (_, center) in objective.squares.items()]
+    away = np.concatenate([np.zeros(0), *parts])
+    start[len(start) - len(away) :] = away
     return start
 
 
