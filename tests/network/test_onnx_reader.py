@@ -42,6 +42,13 @@ class TestInput:
     def test_the_batch_axis_is_the_first_of_several_if_dynamic_or_one(self, shape, seen):
         assert assert_agrees(build([RELU], shape)).input_shape == seen
 
+    def test_rows_that_may_be_a_batch_are_noted(self):
+        answer = helper.make_tensor_value_info("y", FLOAT, [3, 4])
+        model = edited(build([RELU], [3, 4]), lambda m: m.graph.output[0].CopyFrom(answer))
+        (note,) = read_onnx(model).source.notes
+        assert "fixed at 3" in note
+        assert "a batch of 1" in note
+
     def test_a_negative_batch_size_counts_as_dynamic(self):
         assert read_onnx(build([RELU], [-1, 4])).input_shape == (4,)
 

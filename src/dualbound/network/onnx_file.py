@@ -99,6 +99,12 @@ def _open(model: bytes, path: Path | None) -> OnnxFile:
     fed = _only_input(proto.graph)
     shape, batched = _input_shape(fed)
     output = _answer(proto.graph)
+    if not batched and _keeps_rows(proto.graph, output, shape):
+        notes += (
+            f"The first axis of the input {fed.name!r} is fixed at {shape[0]}, so that all "
+            f"{shape[0]} rows together are read as one input. If they are a batch, export the "
+            "model with a batch of 1.",
+        )
     return OnnxFile(
         model,
         proto,
@@ -235,6 +241,13 @@ def _answer(graph: onnx.GraphProto) -> str:
         f"a network has exactly one output of floating-point numbers; this model has "
         f"{len(numbers)} among its outputs {names}. Export it with the logits alone."
     )
+
+
+def _keeps_rows(graph: onnx.GraphProto, output: str, shape: tuple[int, ...]) -> bool:
+    """Whether the answer is declared to have as many rows as the input: these may be a batch."""
+    (answer,) = (value for value in graph.output if value.name == output)
+    axes = answer.type.tensor_type.shape.dim
+    return len(shape) >= 2 and len(axes) >= 2 and axes[0].dim_value == shape[0]
 
 
 def _is_float(value: onnx.ValueInfoProto) -> bool:
