@@ -22,8 +22,10 @@ demo: .venv/.installed
 test: .venv/.tools compiled
 	@PYTEST_ADDOPTS=--jaxtyping-packages= $(BIN)/pytest -q -n 2 --dist loadfile --part quick
 
+# All of the rest, or a share of it: make test-rest SHARE=0/4.
+SHARE ?= 0/1
 test-rest: .venv/.tools compiled
-	@$(BIN)/pytest -q -n 2 --part rest
+	@$(BIN)/pytest -q -n 2 --part rest --share $(SHARE)
 
 # The search is compiled once, and not by each process of the tests for itself.
 compiled: .venv/.installed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 
@@ -19,13 +20,28 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--part``."""
+    """Adds ``--part`` and ``--share``."""
     parser.addoption(
         "--part",
         choices=("quick", "rest"),
         help="quick: the first case of every test that is not marked slow, and few examples of a "
         "property; rest: all others, and all examples; without it: all of them",
     )
+    parser.addoption(
+        "--share",
+        metavar="K/N",
+        type=_share,
+        default=(0, 1),
+        help="of the N shares that the tests are dealt into by their names, only number K, from 0",
+    )
+
+
+def _share(written: str) -> tuple[int, int]:
+    """The share's number and how many there are."""
+    number, _, count = written.partition("/")
+    if not (number.isdigit() and count.isdigit() and int(number) < int(count)):
+        raise pytest.UsageError(f"--share is written K/N with K from 0 to N - 1, not {written!r}.")
+    return int(number), int(count)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,10 +60,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the part that is asked for."""
-    part = config.getoption("--part")
+    """Keep the part and the share that are asked for."""
+    number, count = config.getoption("--share")
+    kept = [
+        item
+        for item in _part(items, config.getoption("--part"))
+        if zlib.crc32(item.nodeid.encode()) % count == number
+    ]
+    those = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in those])
+    items[:] = kept
+
+
+def _part(items: list[pytest.Item], part: str | None) -> list[pytest.Item]:
+    """The quick tests, the rest, or all."""
     if part is None:
-        return
+        return items
     seen: set[str] = set()
     parts: dict[str, list[pytest.Item]] = {"quick": [], "rest": []}
     for item in items:
@@ -58,9 +86,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             parts["quick"].append(item)
         if not is_quick or is_hypothesis_test(getattr(item, "obj", None)):
             parts["rest"].append(item)
-    kept = set(parts[part])
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = parts[part]
+    return parts[part]
 
 
 @pytest.fixture(scope="session")
