@@ -257,6 +257,7 @@ class _Reading:
                 (made.weight, scale), (made.bias, bias), (made.running_mean, mean),
                 (made.running_var, variance),
             ):  # fmt: skip
+                # The operator has five inputs, and a layer as made here has all four tensors.
                 assert target is not None and given is not None  # noqa: S101, PT018
                 target.copy_(given)
         return made
