@@ -1,10 +1,8 @@
 """Exact bounds of every neuron of the embedded networks over [0, 1] for every input (Koot, 3.2.1).
 
-Layer by layer, each neuron's largest and smallest pre-activation by our own branch and bound, and
-where that does not end within a share of the limit, by one program of the papers' form given to
-HiGHS, with the best point found so far; the layers before it bounded exactly. Published seconds of
-this step, on another machine and with a commercial solver: 30, 169, 765, 1845, 10096 for DNN1 to
-DNN5.
+Layer by layer, each neuron's largest and smallest pre-activation by our own branch and bound, the
+layers before it bounded exactly. Published seconds of this step, on another machine and with a
+commercial solver: 30, 169, 765, 1845, 10096 for DNN1 to DNN5.
 
 Every extreme is appended to a CSV file as soon as it is known; a second run goes on after it. One
 that hits the limit counts as what was proved by then, and is tried again by a run with a larger
@@ -17,7 +15,6 @@ import argparse
 import csv
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +22,9 @@ import numpy as np
 import dualbound
 from dualbound.bounds import crown
 from dualbound.limits import Clock, Limits, core_count
-from dualbound.milp import encode, formulation_named
 from dualbound.network import Affine
 from dualbound.phases.tree import prepare
-from dualbound.solvers import Highs, Stop
-from dualbound.tighten.extreme import EXACT, Extreme, extreme
-from dualbound.tighten.layerwise import MILP_SLACK
-
-TREE = 0.5
-"""The part of the limit that our own search has before the program is given to HiGHS."""
+from dualbound.tighten.extreme import extreme
 
 FIELDS = ("network", "layer", "neuron", "side", "bound", "exact", "limit", "seconds")
 Known = dict[tuple[str, str, int, int], dict[str, str]]
@@ -95,11 +86,8 @@ def extremes(
             return float(row["bound"]), row["exact"] == "True", float(row["seconds"])
         started = time.perf_counter()
         direction = side * np.eye(part.output_size)[i]
-        clock = Clock(Limits(limit))
-        found = extreme(part, region, bounds, direction, clock.within(TREE * limit), starts)
+        found = extreme(part, region, bounds, direction, Clock(Limits(limit)), starts)
         bound, exact = found.bound, found.closed
-        if not exact:
-            bound, exact = by_program(part, region, bounds, direction, found, clock)
         seconds = time.perf_counter() - started
         with file.open("a", newline="") as out:
             csv.writer(out).writerow(
@@ -109,30 +97,6 @@ def extremes(
 
     with ThreadPoolExecutor(core_count()) as pool:
         return list(pool.map(answer, [(i, s) for i in range(part.output_size) for s in (1, -1)]))
-
-
-def by_program(
-    part: dualbound.Network,
-    region: dualbound.Box,
-    bounds: dualbound.Bounds,
-    direction: np.ndarray,
-    known: Extreme,
-    clock: Clock,
-) -> tuple[float, bool]:
-    """A bound by one program, and whether it is exact; HiGHS is trusted within its tolerance."""
-    form = formulation_named("fischetti-jo")
-    encoding = encode(part, region.linear_form(), bounds, formulation=form)
-    program = encoding.builder.build()
-    value = encoding.values[part.output].mapped(direction[None], np.zeros(1))
-    cost, constant = value.costs(0, program.shape[1]), float(value.constant[0])
-    program = replace(program, cost=-cost, offset=-constant)
-    start = encoding.start_at(known.x)
-    solution = Highs().solve(program, clock, start=start, gap=EXACT / 2)
-    if solution.bound is None:
-        return known.bound, False
-    slack = MILP_SLACK * (1 + abs(solution.bound))
-    bound = min(known.bound, max(-solution.bound + slack, known.value))
-    return bound, solution.stop is Stop.OPTIMAL
 
 
 def main() -> None:

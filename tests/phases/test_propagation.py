@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -177,6 +180,22 @@ def test_an_error_in_a_callback_reaches_the_caller() -> None:
     tree = PhaseTree(case.chain, case.room, Clock(), least=-1e6, on_point=fail, threads=2)
     with pytest.raises(InvalidInput, match="from the callback"):
         tree.run()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_nobody_goes_on_after_an_error_of_whoever_watches(threads: int) -> None:
+    def fail() -> None:
+        raise InvalidInput("from the watcher")
+
+    case = Case(1)
+    before = threading.active_count()
+    tree = PhaseTree(
+        case.chain, case.room, Clock(), least=-1e6, on_node=fail, threads=threads,
+        on_point=lambda _: time.sleep(0.2),
+    )  # fmt: skip
+    with pytest.raises(InvalidInput, match="from the watcher"):
+        tree.run()
+    assert threading.active_count() == before
 
 
 def test_moves_that_do_not_fit_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
+from dualbound import Network, Neuron, activate, bounds
 from dualbound.errors import InvalidInput
 from dualbound.region import (
     L0,
@@ -455,14 +457,27 @@ def test_weights_scale_the_inputs_of_a_ball(problem: Problem) -> None:
         )
 
 
-def test_the_budget_of_a_weighted_l1_ball_holds_all_its_moves() -> None:
-    rng = np.random.default_rng(1)
-    ball = L1Ball(np.zeros(4), 1.0, Box(-1, 1).sized(4), np.array([0.5, 1.0, 2.0, 4.0]))
-    assert (ball.left, ball.budget) == (1.0, 2.0)
-    points = np.vstack([ball.sample(rng, 200), ball.maximiser(np.eye(4))])
-    moved = np.abs(points - ball.start).sum(axis=1)
-    assert np.all(moved <= ball.budget + 1e-12)
-    assert moved.max() > 0.99
+def test_what_rounding_took_from_an_l1_ball_is_in_its_bounds() -> None:
+    far = 2.0**44
+    step = far * 2.0**-52
+    center = np.array([-far, -step / 2 * (1 + 2.0**-20)])  # the distance of the box rounds up
+    ball = L1Ball(center, far + 4 * step, Box([0.0, 0.0], [1.0, 1.0]))
+    x = np.array([3.4 * step, 0.0])
+    away = sum(abs(Fraction(a) - Fraction(b)) for a, b in zip(x, center, strict=True))
+    assert away <= Fraction(ball.radius)
+    assert ball.left < x[0] <= ball.support(np.eye(2))[0]
+    assert x[0] <= ball.upper[0]
+    net = Network.dense([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
+    for method in ("interval", "crown", "exact"):
+        assert net(x)[0] <= bounds(net, ball, method=method).upper[net.output][0]
+    assert activate(net, Neuron(net.output, 0), ball).bound >= net(x)[0]
+
+
+@pytest.mark.parametrize("kind", [L1Ball, L2Ball, L0Ball])
+@pytest.mark.parametrize("radius", [np.inf, np.nan])
+def test_a_ball_has_a_radius(kind: type[Region], radius: float) -> None:
+    with pytest.raises(InvalidInput, match=f"radius|{radius}"):
+        kind(np.zeros(2), radius, Box(-1, 1).sized(2), np.array([0.5, 0.5]))
 
 
 class TestWeights:

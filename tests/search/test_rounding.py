@@ -7,10 +7,23 @@ and that bounds computed carelessly exclude.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
-from dualbound import Box, Columns, Limits, Network, Status, Targeted, bounds, nearest
+from dualbound import (
+    Box,
+    Columns,
+    Limits,
+    Network,
+    Neuron,
+    Status,
+    Targeted,
+    activate,
+    bounds,
+    nearest,
+)
 from dualbound.errors import SolverFailed
 
 MARGIN = 1e-4
@@ -68,3 +81,26 @@ def test_bounds_hold_beside_cancellation(scale: float, method: str) -> None:
     found = bounds(net, Box([0, 0], [1, 1]), method=method)
     assert found.upper[net.output][0] >= 0.7
     assert found.lower[net.output][0] <= -0.3
+
+
+@pytest.mark.parametrize("power", [26, 29, 33, 40])
+def test_an_objective_of_outputs_that_cancel_is_not_bounded_below_its_value(power: int) -> None:
+    rng = np.random.default_rng(0)
+    base = np.array([[3.0, -1.0], [9.0, -3.0]]) * 2.0**power  # at (x, 3 x) both rows are 0
+    net = Network.dense([[[1.0], [3.0]], base], [np.zeros(2), np.zeros(2)])
+    for _ in range(20):
+        first = rng.uniform(0.5, 2.0)
+        weights = np.array([first, -first / 3 * (1 + 2.0**-50 * rng.integers(-4, 5))])
+        for sign in (1.0, -1.0):
+            wanted = {Neuron("logits", i): sign * w for i, w in enumerate(weights)}
+            answer = activate(net, wanted, Box([0.0], [1.0]), inputs=[1.0], gap=1e-10)
+            assert answer.bound >= 1.0
+
+
+def test_a_chain_of_many_small_sums_is_charged_for_all_of_them() -> None:
+    depth, small = 200, 0.9 * 2.0**-53  # CROWN adds each to 1, and loses it
+    net = Network.dense([[[1.0]]] * (depth + 1), [[small]] * depth + [[1.0]])
+    truth = 1 + depth * Fraction(small)
+    for method in ("interval", "crown", "exact"):
+        found = bounds(net, Box([0.0], [2.0**-80]), method=method)
+        assert Fraction(float(found.upper[net.output][0])) >= truth

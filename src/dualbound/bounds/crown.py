@@ -105,13 +105,14 @@ def _backward(
 ) -> Float[np.ndarray, " k"]:
     carried: dict[str, np.ndarray] = {name: directions}
     total, size, terms = np.zeros(len(directions)), np.zeros(len(directions)), network.input_size
+    nodes = len(network.nodes)  # each adds to the total once or twice
     for node in reversed(network.nodes):
         coefficients = carried.pop(node.name, None)
         if coefficients is None:
             continue
         match node.op:
             case Input():
-                return total + region.support(coefficients) + rounding(terms) * size
+                return total + region.support(coefficients) + rounding(terms + 2 * nodes) * size
             case Affine(maps, bias):
                 terms = max(terms, node.op.terms)
                 size += np.abs(coefficients) @ magnitude(network, region, bounds, node.name)

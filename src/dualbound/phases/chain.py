@@ -7,6 +7,7 @@ functions of the output that a search asks about, its *goals*.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,30 @@ class Chain(NamedTuple):
     magnitudes: np.ndarray
     unit: float
 
+    @classmethod
+    def of(
+        cls,
+        weights: Sequence[Float[np.ndarray, "_ _"]],
+        biases: Sequence[Float[np.ndarray, " _"]],
+        magnitudes: Sequence[Float[np.ndarray, " _"]],
+        unit: float,
+    ) -> Chain:
+        """Pack the maps of all layers, and then of the goals."""
+        sizes = np.array([len(bias) for bias in biases], dtype=np.int64)
+        lengths = [weight.size for weight in weights[1:]]
+        return cls(
+            sizes=sizes,
+            starts=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
+            first=np.ascontiguousarray(weights[0], dtype=float),
+            weights=np.concatenate([np.zeros(0), *(weight.reshape(-1) for weight in weights[1:])]),
+            offsets=np.concatenate([[-1], np.cumsum([0, *lengths])[: len(lengths)]]).astype(
+                np.int64
+            ),
+            bias=np.concatenate(biases).astype(float),
+            magnitudes=np.concatenate(magnitudes),
+            unit=unit,
+        )
+
     @property
     def hidden(self) -> int:
         """How many neurons there are before the goals."""
@@ -62,6 +87,13 @@ class Chain(NamedTuple):
         rows, columns = int(self.sizes[k]), int(self.sizes[k - 1])
         start = int(self.offsets[k])
         return self.weights[start : start + rows * columns].reshape(rows, columns)
+
+    def values(self, move: Float[np.ndarray, " n"]) -> Float[np.ndarray, " h"]:
+        """The pre-activations of all neurons at a move."""
+        found = [self.first @ move + self.bias[self.layer(0)]]
+        for k in range(1, len(self.sizes) - 1):
+            found.append(self.weight(k) @ np.maximum(found[-1], 0.0) + self.bias[self.layer(k)])
+        return np.concatenate(found)
 
 
 def chain_of(
@@ -123,19 +155,10 @@ def chain_of(
             terms=last.terms + rows.shape[1],
         )
     )
-    sizes = np.array([len(one.bias) for one in maps], dtype=np.int64)
-    lengths = [one.weight.size for one in maps[1:]]
     biases = [maps[0].bias + maps[0].weight @ reference, *(one.bias for one in maps[1:])]
-    return Chain(
-        sizes=sizes,
-        starts=np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64),
-        first=np.ascontiguousarray(maps[0].weight, dtype=float),
-        weights=np.concatenate([np.zeros(0), *(one.weight.reshape(-1) for one in maps[1:])]),
-        offsets=np.concatenate([[-1], np.cumsum([0, *lengths])[: len(lengths)]]).astype(np.int64),
-        bias=np.concatenate(biases).astype(float),
-        magnitudes=np.concatenate(magnitudes),
-        unit=rounding(max(one.terms for one in maps)),
-    )
+    # A bound is a sum over all neurons of sums over the inputs of each.
+    terms = max(one.terms for one in maps) + 2 * sum(len(bias) for bias in biases)
+    return Chain.of([one.weight for one in maps], biases, magnitudes, rounding(terms))
 
 
 class _Map(NamedTuple):

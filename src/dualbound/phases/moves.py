@@ -92,7 +92,9 @@ def room_of(region: Region, reference: Float[np.ndarray, " n"]) -> Room:
             )
         case L1Ball():
             cost = ones if region.weights is None else region.weights
-            return Room(up * cost, down * cost, 1 / cost, 1 / cost, float(region.left), False)
+            return Room(
+                up * cost, down * cost, 1 / cost, 1 / cost, region.left + region.doubt, False
+            )
         case L2Ball():
             cost = ones if region.weights is None else np.sqrt(region.weights)
             return Room(up * cost, down * cost, 1 / cost, 1 / cost, float(region.radius), True)

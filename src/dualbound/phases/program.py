@@ -45,7 +45,7 @@ class Program(NamedTuple):
             in a round room, rows of ``points``.
         points: moves of a round room, ``(c, n)``.
         images: what they do to the first layer's neurons, ``(c, m)``.
-        settled: neurons whose sign is the same everywhere in the room: they need no rows.
+        settled: neurons whose sign is known and that have no rows.
         fixed: where the other inputs of a box are, as moves.
         counts: how many moves; programs solved; whether a move that pays found no column.
         formula: of each pre-activation and goal, in terms of the columns.

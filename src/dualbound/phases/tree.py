@@ -53,6 +53,7 @@ class _Node:
         number: of creation, to break ties.
         most: proved upper bound on the smallest goal.
         low, high: bounds of all neurons.
+        chosen: neurons whose sign is known because it was split at, or is to be treated so.
         multipliers: of single bounds, shared with the parent.
         relaxed: its solved relaxation, if it was solved when its parent was split.
         start: that of a node nearby, to start from.
@@ -66,6 +67,7 @@ class _Node:
     most: float = field(compare=False)
     low: Float[np.ndarray, " h"] = field(compare=False)
     high: Float[np.ndarray, " h"] = field(compare=False)
+    chosen: Bool[np.ndarray, " h"] = field(compare=False)
     multipliers: Multipliers = field(compare=False)
     relaxed: Relaxed | None = field(compare=False, default=None)
     start: Relaxed | None = field(compare=False, default=None)
@@ -89,7 +91,8 @@ class PhaseTree:
             than what is meant. Called as ``on_point`` is.
         on_node: called now and then, by the thread that called `run`.
         support: of the moves of a room that count, where those are not all.
-        low, high: bounds of all neurons that are known to hold in the room.
+        low, high: bounds of all neurons that are known to hold in the room, or at least where every
+            goal reaches ``least``.
         dives: whether nodes may be closed by dives.
         threads: how many look at nodes; with one, a search is the same each time.
 
@@ -139,11 +142,13 @@ class PhaseTree:
         self._won, self._samples = np.zeros((h, 2)), np.zeros((h, 2))
         low = np.full(h, -np.inf) if low is None else low.copy()
         high = np.full(h, np.inf) if high is None else high.copy()
-        root = _Node(-np.inf, next(self._number), np.inf, low, high, Multipliers.none(chain))
+        chosen = np.zeros(h, dtype=np.bool_)
+        root = _Node(
+            -np.inf, next(self._number), np.inf, low, high, chosen, Multipliers.none(chain)
+        )
         if self._propagated(root, self._work):
             self._open.append(root)
-        self._settled = (low >= 0) | (high <= 0)
-        self.unstable = int((~self._settled).sum())
+        self.unstable = int(((low < 0) & (high > 0)).sum())
 
     def shrink(self, room: Room) -> None:
         """Look at a smaller room from now on.
@@ -213,13 +218,19 @@ class PhaseTree:
         ]
         for worker in workers:
             worker.start()
-        while any(worker.is_alive() for worker in workers):
-            with self._changed:
-                self._changed.wait(0.1)
-            self._halt[0] = self.clock.expired or self._error is not None
-            if self._on_node is not None and self._error is None:
-                with self._telling:
-                    self._on_node()
+        try:
+            while any(worker.is_alive() for worker in workers):
+                with self._changed:
+                    self._changed.wait(0.1)
+                self._halt[0] = self.clock.expired or self._error is not None
+                if self._on_node is not None and self._error is None:
+                    with self._telling:
+                        self._on_node()
+        except BaseException as error:
+            self._error, self._halt[0] = error, True  # workers end with what they have in hand
+            for worker in workers:
+                worker.join()
+            raise
         if self._error is not None:
             raise self._error
         return not self._unproved()
@@ -234,7 +245,7 @@ class PhaseTree:
 
     def _worker(self, me: int) -> None:
         try:
-            relaxation = Relaxation(self.chain, self.room, self.least, self._settled, self._halt)
+            relaxation = Relaxation(self.chain, self.room, self.least, self._halt)
             work, rooms = propagation.workspace(self.chain), 0
             while (node := self._take(me)) is not None:
                 if rooms != self._rooms:
@@ -270,8 +281,10 @@ class PhaseTree:
             self.nodes += 1
             self.programs += programs
             if children is None:
-                again = self._ended or node.room != self._rooms
-                (self._open if again else self._stuck).append(node)
+                if self._ended or node.room != self._rooms:
+                    heapq.heappush(self._open, node)
+                else:
+                    self._stuck.append(node)
             for child in children or ():
                 heapq.heappush(self._open, child)
             self._changed.notify_all()
@@ -292,7 +305,7 @@ class PhaseTree:
                 return False
         most = propagation.goal_bound(self.chain, self.room, node.low, node.high, work)
         node.most = min(node.most, most)
-        return node.most >= self.least
+        return not node.most < self.least
 
     def _expand(
         self, node: _Node, relaxation: Relaxation, work: tuple[np.ndarray, ...]
@@ -306,12 +319,17 @@ class PhaseTree:
             node.relaxed = None
         if not self._solve(node, relaxation):
             return []
+        relaxation.compose(node.low, node.high, node.chosen)
         if node.most - self.least > FAR * node.won:
             node.multipliers = node.multipliers.copy()
             if not relaxation.tighten(node.low, node.high, node.multipliers):
                 return []
             most = propagation.goal_bound(self.chain, self.room, node.low, node.high, work)
             node.most, node.relaxed = min(node.most, most), None
+            if not self._solve(node, relaxation):
+                return []
+        if not ((node.low < 0) & (node.high > 0)).any() and not node.chosen.all():
+            node.chosen, node.relaxed = np.ones_like(node.chosen), None
             if not self._solve(node, relaxation):
                 return []
         if node.relaxed is not None and node.relaxed.move is not None:
@@ -351,13 +369,14 @@ class PhaseTree:
     def _solve(self, node: _Node, relaxation: Relaxation) -> bool:
         """Solve a node's relaxation, once; whether the node stays open."""
         if node.relaxed is None:
+            relaxation.compose(node.low, node.high, node.chosen)
             found = relaxation.solve(node.low, node.high, node.start)
             node.most = min(node.most, found.most)
             node.start = node.relaxed = found
-            if self._support is not None and node.most >= self.least and np.any(found.goals):
+            if self._support is not None and not node.most < self.least and np.any(found.goals):
                 most = relaxation.meant(node.low, node.high, found, self._support)
                 node.most = min(node.most, most)
-        return node.most >= self.least
+        return not node.most < self.least
 
     def _split(
         self, node: _Node, relaxation: Relaxation, work: tuple[np.ndarray, ...]
@@ -416,12 +435,14 @@ class PhaseTree:
                 goals, multipliers = node.relaxed.goals, node.relaxed.multipliers
                 if np.any(goals):
                     most = min(most, relaxation.bound(low, high, goals, multipliers))
-            if most >= self.least:
+            if not most < self.least:
                 most = min(most, propagation.goal_bound(self.chain, self.room, low, high, work))
-            if most >= self.least:
-                number = next(self._number)
+            if not most < self.least:
+                number, start, room = next(self._number), node.start, self._rooms
+                chosen = node.chosen.copy()
+                chosen[at] = True
                 children.append(
-                    _Node(-most, number, most, low, high, known, start=node.start, room=self._rooms)
+                    _Node(-most, number, most, low, high, chosen, known, start=start, room=room)
                 )
         return children
 

@@ -7,7 +7,7 @@ import numpy as np
 from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer, Stats, Status, Witness
 from dualbound.queries.replay import Refused, replayed
-from dualbound.search import Engine, Incumbent, relative_gap
+from dualbound.search import Engine, Incumbent, check_distance, relative_gap
 
 WITHIN_ROUNDING = (
     "what is left open lies within rounding, or a solver's tolerance: no gap below {:g} is "
@@ -46,7 +46,7 @@ def answered(
     if status in (Status.FEASIBLE, Status.UNKNOWN) and not note and not clock.expired:
         note = BY_ITSELF
     if value is not None:
-        incumbent.check(value)
+        check_distance(value, incumbent.bound)
     solver = engine.backend()
     return Answer(
         status=status,

@@ -21,7 +21,14 @@ from dualbound.patterns import NearestProblem
 from dualbound.queries.answer import Answer, Status
 from dualbound.queries.answering import answered, status_of
 from dualbound.region import Box, LInf, Norm, norm_named
-from dualbound.search import Engine, Incumbent, Progress, relative_gap, search_all
+from dualbound.search import (
+    Engine,
+    Incumbent,
+    Progress,
+    check_distance,
+    relative_gap,
+    search_all,
+)
 from dualbound.solvers import Highs
 
 LEVEL = 1e-9
@@ -103,7 +110,7 @@ def then_nearest(
         return replace(first, then=then)
     distance = float(problem.distance(then.witness.x.reshape(-1)))
     witness = replace(then.witness, distance=distance)
-    Incumbent(incumbent.clock, bound=first.bound).check(distance)
+    check_distance(distance, first.bound)
     stats = replace(
         first.stats,
         seconds=first.stats.seconds + then.stats.seconds,

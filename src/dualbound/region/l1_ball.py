@@ -34,12 +34,12 @@ class L1Ball(Region):
     Attributes:
         start: the nearest point of the box to the centre.
         left: what is left of the radius there.
-        budget: the most that all moves from the start may sum up to, whatever their weights: at
-            most ``left`` over the smallest weight, and ``left`` itself without weights.
+        doubt: what ``left`` may have lost to rounding, if the centre lies outside the box. Bounds
+            allow for it; points do not use it.
 
     Raises:
-        InvalidInput: the ball does not meet the box, a shape does not fit, or a weight is not
-            positive and finite.
+        InvalidInput: the ball does not meet the box, its radius is infinite, a shape does not fit,
+            or a weight is not positive and finite.
 
     >>> ball = L1Ball(np.array([0.0, 0.5]), 0.7, Box([0, 0], [1, 1]))
     >>> ball.support(np.array([[1.0, 3.0], [-1.0, 1.0]]))  # 0.5 to the second, 0.2 to the first
@@ -54,7 +54,7 @@ class L1Ball(Region):
     upper: Float[np.ndarray, " n"] = field(init=False)
     start: Float[np.ndarray, " n"] = field(init=False)
     left: float = field(init=False)
-    budget: float = field(init=False)
+    doubt: float = field(init=False)
 
     def __post_init__(self) -> None:
         if self.center.shape != self.box.lower.shape:
@@ -64,7 +64,12 @@ class L1Ball(Region):
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, self.center.size))
         start = self.box.project(self.center[None])[0]
-        left = self.radius - float((self._prices * np.abs(start - self.center)).sum())
+        apart = self._prices * np.abs(start - self.center)
+        left = self.radius - float(apart.sum())
+        if not self.radius < np.inf:
+            raise InvalidInput(
+                f"The radius of an L1 ball is {self.radius}, and must be finite. Use a Box."
+            )
         if not left >= 0:
             raise InvalidInput(
                 f"The L1 ball of radius {self.radius} does not reach the box: it is "
@@ -72,9 +77,13 @@ class L1Ball(Region):
             )
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "left", left)
-        object.__setattr__(self, "budget", left / float(self._prices.min()))
-        object.__setattr__(self, "lower", np.maximum(self.box.lower, start - left / self._prices))
-        object.__setattr__(self, "upper", np.minimum(self.box.upper, start + left / self._prices))
+        terms = int(np.count_nonzero(apart))
+        unit = float(np.finfo(float).eps)
+        doubt = unit * (terms + 8) * (self.radius + float(apart.sum())) if terms else 0.0
+        object.__setattr__(self, "doubt", doubt)
+        reach = (left + self.doubt) / self._prices
+        object.__setattr__(self, "lower", np.maximum(self.box.lower, start - reach))
+        object.__setattr__(self, "upper", np.minimum(self.box.upper, start + reach))
 
     @property
     def _prices(self) -> Float[np.ndarray, " n"]:
@@ -86,10 +95,15 @@ class L1Ball(Region):
 
     def maximiser(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
         """A fractional knapsack: spend the radius where it gains most, per weight, first."""
-        return self.start + np.sign(directions) * self._steps(directions)
+        return self.start + np.sign(directions) * self._steps(directions, self.left)
+
+    def support(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, " k"]:
+        """See `Region.support`; with all that the radius may be."""
+        steps = self._steps(directions, self.left + self.doubt)
+        return np.einsum("kn,kn->k", directions, self.start + np.sign(directions) * steps)
 
     def _steps(
-        self, directions: Float[np.ndarray, "k n"], largest: int = 64
+        self, directions: Float[np.ndarray, "k n"], left: float, largest: int = 64
     ) -> Float[np.ndarray, "k n"]:
         """How far each input moves. Usually few do, and no full sort is needed to find them."""
         prices = self._prices
@@ -104,10 +118,10 @@ class L1Ball(Region):
             order = np.argsort(-gain, axis=1, kind="stable")
         offered = np.take_along_axis(room, order, axis=1)
         spent = np.cumsum(offered, axis=1)
-        if largest < n and np.any((spent[:, -1] < self.left) & (gain > 0).any(axis=1)):
-            return self._steps(directions, n)
+        if largest < n and np.any((spent[:, -1] < left) & (gain > 0).any(axis=1)):
+            return self._steps(directions, left, n)
         steps = np.zeros_like(room)
-        share = np.clip(self.left - (spent - offered), 0.0, offered)
+        share = np.clip(left - (spent - offered), 0.0, offered)
         np.put_along_axis(steps, order, share, axis=1)
         return steps / prices
 

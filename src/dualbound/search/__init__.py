@@ -4,7 +4,7 @@ from dualbound.search.automatic import automatic
 from dualbound.search.bab import Bab
 from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
-from dualbound.search.incumbent import Incumbent, Progress, relative_gap
+from dualbound.search.incumbent import Incumbent, Progress, check_distance, relative_gap
 from dualbound.search.milp import Milp
 from dualbound.search.named import AS_OPTIONS, engine_named
 from dualbound.search.several import Part, parts_of, search_all
@@ -19,6 +19,7 @@ __all__ = [
     "Part",
     "Progress",
     "automatic",
+    "check_distance",
     "engine_named",
     "parts_of",
     "relative_gap",

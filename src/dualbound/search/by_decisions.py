@@ -48,7 +48,7 @@ def by_decisions(optimum: Optimum, engine: Bab, hints: Objective | None = None) 
         return
     network, direction = chained
     engine.prepare_for(network, optimum.enter)
-    slack = objective.rounding(bounds)
+    slack = objective.rounding(region, bounds)
 
     def accept(x: Float[np.ndarray, " n"]) -> bool:
         optimum.offer(x[None])

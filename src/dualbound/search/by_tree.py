@@ -36,7 +36,7 @@ def by_tree(optimum: Optimum, threads: int, hints: Objective | None = None) -> N
         return
     optimum.enter("search")
     network, direction = chained
-    slack = objective.rounding(bounds)
+    slack = objective.rounding(region, bounds)
 
     def tell(value: float, bound: float, nodes: int) -> None:
         optimum.report(value=value, bound=bound + slack, extra_nodes=nodes)

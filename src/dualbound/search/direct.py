@@ -54,7 +54,9 @@ def _without_search(objective: Objective, region: Region, bounds: Bounds) -> flo
         network, direction = chained
         known = bounds if network is objective.network else crown(network, region)
         over = crown_maximum(network, region, known, network.output, direction[None])
-        most = min(float(over[0]) + objective.rounding(bounds), _by_intervals(objective, bounds))
+        most = min(
+            float(over[0]) + objective.rounding(region, bounds), _by_intervals(objective, bounds)
+        )
     phases = sum(float(np.maximum(worth, 0.0).sum()) for worth in objective.phases.values())
     return most + phases
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from dualbound.errors import SoundnessError
 from dualbound.limits import Clock
+from dualbound.search.underway import Underway
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,21 @@ def relative_gap(value: float | None, bound: float | None) -> float | None:
     return max(0.0, value - bound) / max(abs(value), 1e-9)
 
 
+def check_distance(value: float, bound: float) -> None:
+    """Compare the distance of a witness with what was proved.
+
+    Raises:
+        SoundnessError: it is nearer than what was proved possible.
+    """
+    if value < bound * (1 - 1e-7) - 1e-9:
+        raise SoundnessError(
+            f"A witness at distance {value!r} contradicts the proved bound {bound!r}. "
+            "No figure of this run can be trusted; please report it."
+        )
+
+
 @dataclass
-class Incumbent:
+class Incumbent(Underway):
     """The best witness and the proved bound of one search; only ever better.
 
     Attributes:
@@ -83,40 +97,28 @@ class Incumbent:
         Raises:
             SoundnessError: it is nearer than what was proved possible.
         """
-        self.check(value)
+        check_distance(value, self.bound)
         if value >= self.value:
             return False
         self.x, self.value = x, value
         self.report()
         return True
 
-    def check(self, value: float) -> None:
-        """Compare the distance of a witness with what was proved.
+    def prove(self, bound: float) -> None:
+        """Record that nothing nearer than ``bound`` reaches the criterion.
+
+        An infinite one says that nothing but the best witness does.
 
         Raises:
-            SoundnessError: it is nearer than what was proved possible.
+            SoundnessError: the best witness is nearer.
         """
-        if value < self.bound * (1 - 1e-7) - 1e-9:
-            raise SoundnessError(
-                f"A witness at distance {value!r} contradicts the proved bound {self.bound!r}. "
-                "No figure of this run can be trusted; please report it."
-            )
-
-    def prove(self, bound: float) -> None:
-        """Record that nothing nearer than ``bound`` reaches the criterion."""
         if self.x is not None:
+            if np.isfinite(bound):
+                check_distance(self.value, bound)
             bound = min(bound, self.value)
         if bound > self.bound:
             self.bound = bound
             self.report()
-
-    def enter(self, phase: str) -> None:
-        """Name what is being done from now on, and count the seconds of what was done so far."""
-        now = self.clock.seconds
-        spent = now - sum(self.seconds.values())
-        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + spent
-        self.phase = phase
-        self.report()
 
     def report(self, *, extra_nodes: int = 0, bound: float | None = None) -> None:
         """Tell whoever watches."""

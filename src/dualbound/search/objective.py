@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.bounds import Bounds
-from dualbound.bounds.layer_bounds import rounding
+from dualbound.bounds.layer_bounds import magnitude, rounding
 from dualbound.network.elementwise import Relu
 from dualbound.network.graph import Network
 from dualbound.network.nodes import Affine, Input, Node
+from dualbound.region import Region
 
 LIFT = 1e-6
 """How far above its lower bound a carried value is lifted, so that rounding does not let its
@@ -86,11 +87,19 @@ class Objective:
         chained = all(b.reads == (a.name,) for a, b in pairwise(nodes))
         return chained and self.network.is_piecewise_linear
 
-    def rounding(self, bounds: Bounds) -> float:
-        """By how much float64 sums of its terms can err, given bounds of all nodes."""
+    def rounding(self, region: Region, bounds: Bounds) -> float:
+        """By how much float64 sums of its terms, and of theirs, can err.
+
+        Args:
+            region: of inputs.
+            bounds: of all nodes over the region.
+        """
         size, terms = 0.0, 1
         for name, weights in self.weights.items():
-            size += np.abs(weights) @ np.maximum(np.abs(bounds.lower[name]), bounds.upper[name])
+            reach = np.maximum(np.abs(bounds.lower[name]), np.abs(bounds.upper[name]))
+            if isinstance(self.network[name].op, Affine):
+                reach = reach + magnitude(self.network, region, bounds, name)
+            size += np.abs(weights) @ reach
             terms += len(weights)
         return rounding(terms + max(node.size for node in self.network.nodes)) * float(size)
 

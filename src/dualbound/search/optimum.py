@@ -13,6 +13,7 @@ from dualbound.limits import Clock
 from dualbound.region import Region
 from dualbound.search.incumbent import Progress
 from dualbound.search.objective import Objective
+from dualbound.search.underway import Underway
 
 
 def open_gap(value: float, bound: float) -> float:
@@ -25,7 +26,7 @@ def open_gap(value: float, bound: float) -> float:
 
 
 @dataclass
-class Optimum:
+class Optimum(Underway):
     """The best point and the proved bound of one search; only ever better.
 
     Attributes:
@@ -105,13 +106,6 @@ class Optimum:
         self.bound = bound
         self.check(self.value)
         self.bound = max(bound, self.value)
-        self.report()
-
-    def enter(self, phase: str) -> None:
-        """Name what is being done from now on, and count the seconds of what was done so far."""
-        spent = self.clock.seconds - sum(self.seconds.values())
-        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + spent
-        self.phase = phase
         self.report()
 
     def report(

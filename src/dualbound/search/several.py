@@ -18,7 +18,7 @@ from dualbound.bounds import crown
 from dualbound.limits import Clock
 from dualbound.patterns import NearestProblem
 from dualbound.search.engine import CLOSE, Engine, NearestRun
-from dualbound.search.incumbent import Incumbent, Progress, relative_gap
+from dualbound.search.incumbent import Incumbent, Progress, check_distance, relative_gap
 
 
 def search_all(
@@ -215,7 +215,7 @@ class _Several:
         outputs = self.problem.network(x)
         for part in self.parts:
             if part.problem.criterion.reached(outputs):
-                self._view(part.bound).check(value)
+                check_distance(value, part.bound)
                 if value < part.value:
                     part.x, part.value = x, value
         self.incumbent.improve(x, value)

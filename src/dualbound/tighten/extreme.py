@@ -17,10 +17,13 @@ from dualbound.network.graph import Network
 from dualbound.network.patterns import pattern_at
 from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Region
-from dualbound.tighten.ascent import climb
+from dualbound.tighten.ascent import ascend_from_corners, climb
 
 EXACT = 1e-6
 """A bound is exact when it exceeds a value that was reached by no more than this, relatively."""
+
+PATIENCE = 30
+"""Nodes after which a tree that has not ended gets a better point and narrower neurons first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +94,7 @@ def extreme(
 
     **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
     """
+    from dualbound.phases.narrowing import Narrowing
     from dualbound.phases.tree import PhaseTree
 
     if not network.activations:
@@ -110,9 +114,9 @@ def extreme(
         return value + gap * max(1.0, abs(value))
 
     patterns: set[bytes] = set()
+    bound, nodes = np.inf, 0
 
     def look(move: Float[np.ndarray, " n"]) -> None:
-        nonlocal best, x
         point = region.project((reference + move)[None])[0]
         key = b"".join(np.packbits(on).tobytes() for on in pattern_at(network, point).values())
         # A pattern is climbed once; its point counts each time, for it may be the pattern's best.
@@ -122,6 +126,10 @@ def extreme(
             climbed, further = climb(network, region, direction, point[None])
             if climbed[0] > value:
                 value, point = float(climbed[0]), further[0]
+        take(value, point)
+
+    def take(value: float, point: Float[np.ndarray, " n"]) -> None:
+        nonlocal best, x
         if value > best:
             best, x = value, point
             tree.raise_least(beyond(value))
@@ -129,21 +137,36 @@ def extreme(
 
     def report() -> None:
         if tell is not None:
-            tell(best, max(tree.most, tree.least), tree.nodes)
+            tell(best, min(bound, max(tree.most, tree.least)), nodes + tree.nodes)
 
-    tree = PhaseTree(
-        chain,
-        room_of(region, reference),
-        clock,
-        least=beyond(best),
-        on_point=look,
-        on_node=report if tell is not None else None,
-        low=low,
-        high=high,
-        threads=threads,
-    )
-    closed = tree.run()
-    return Extreme(best, x, max(tree.most, tree.least), closed, tree.nodes, tree.unstable)
+    room = room_of(region, reference)
+    narrowing = Narrowing(chain, room, low, high, clock, look, threads)
+    allowed = PATIENCE if len(chain.sizes) > 2 else np.inf
+    unstable: int | None = None
+    while True:
+        tree = PhaseTree(
+            chain,
+            room,
+            clock,
+            least=beyond(best),
+            on_point=look,
+            on_node=report if tell is not None else None,
+            low=narrowing.low,
+            high=narrowing.high,
+            threads=threads,
+        )
+        unstable = tree.unstable if unstable is None else unstable
+        closed = tree.run(allowed)
+        bound = min(bound, max(tree.most, tree.least))
+        nodes += tree.nodes
+        if closed or clock.expired or tree.nodes < allowed:
+            return Extreme(best, x, bound, closed, nodes, unstable)
+        if allowed == PATIENCE:
+            values, points = ascend_from_corners(network, region, direction, chain.first, clock)
+            take(float(values.max()), points[int(values.argmax())])
+        spent = narrowing.narrow(beyond(best), bound, x - reference)
+        nodes += spent
+        allowed = max(2 * allowed, spent // 2)
 
 
 def _linear(

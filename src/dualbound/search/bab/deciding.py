@@ -161,7 +161,7 @@ class Deciding:
 
         def tell() -> None:
             decision.nodes, decision.open = tree.count, tree.open
-            decision.tell(decision)
+            decision.report()
 
         tree.run(decision.clock, tell)
         tell()
@@ -243,7 +243,7 @@ class Deciding:
 
         def tell() -> None:
             decision.nodes, decision.open = before + tree.count, tree.open
-            decision.tell(decision)
+            decision.report()
 
         tree.push(nodes, scores)
         step = FIRST_NODES if self.columns is None else FIRST_NODES / 32

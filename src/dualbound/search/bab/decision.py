@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Float
 
 from dualbound.limits import Clock
+from dualbound.search.underway import Underway
 
 
 @dataclass
-class Decision:
+class Decision(Underway):
     """What a search knows of a question; only ever better.
 
     Attributes:
@@ -41,11 +42,8 @@ class Decision:
     seconds: dict[str, float] = field(default_factory=dict)
     branching: str = ""
 
-    def enter(self, phase: str) -> None:
-        """Name what is being done from now on, and count the seconds of what was done so far."""
-        spent = self.clock.seconds - sum(self.seconds.values())
-        self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + spent
-        self.phase = phase
+    def report(self) -> None:
+        """Tell whoever watches."""
         self.tell(self)
 
     def prove(self, bound: float) -> None:
