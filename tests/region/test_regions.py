@@ -470,7 +470,7 @@ def test_what_rounding_took_from_an_l1_ball_is_in_its_bounds() -> None:
     net = Network.dense([[[1.0, 1.0]], [[1.0]]], [[0.0], [0.0]])
     for method in ("interval", "crown", "exact"):
         assert net(x)[0] <= bounds(net, ball, method=method).upper[net.output][0]
-    assert activate(net, Neuron(net.output, 0), ball).bound >= net(x)[0]
+    assert activate(net, Neuron("logits", 0), ball).bound >= net(x)[0]
 
 
 @pytest.mark.parametrize("kind", [L1Ball, L2Ball, L0Ball])

@@ -11,8 +11,10 @@ from brute_force import Allowed, Combination, Tiny, random_tiny
 from dualbound import Box, L1Ball, L2Ball, Network
 from dualbound.bounds import crown
 from dualbound.limits import Clock, Limits
+from dualbound.phases import tree
 from dualbound.region import Region
 from dualbound.search.optimum import inside
+from dualbound.tighten import extreme as module
 from dualbound.tighten.ascent import ascend_and_climb, climb
 from dualbound.tighten.extreme import Extreme, extreme
 
@@ -58,6 +60,26 @@ def test_both_ends_enclose_the_truth(seed: int, gap: float, threads: int) -> Non
     assert found.bound >= exact - 1e-9
     assert found.bound - found.value <= gap * max(1, abs(found.value)) + 1e-9
     assert all(value <= exact + 1e-9 <= bound + 2e-9 for value, bound, _ in told)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("seed", range(30))
+def test_trees_planted_anew_prove_the_same(
+    seed: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tiny trees without dives, so that neurons are narrowed before one ends."""
+    monkeypatch.setattr(module, "PATIENCE", 1)
+    monkeypatch.setattr(tree, "TOO_LARGE", 0)
+    rng = np.random.default_rng(seed)
+    sizes = [3, 4, 4, 3, 1] if seed % 2 else [2, 5, 5, 1]
+    weights = [rng.normal(size=(b, a)) for a, b in pairwise(sizes)]
+    tiny = Tiny(weights, [0.3 * rng.normal(size=b) for b in sizes[1:]])
+    low, high = -np.ones(tiny.inputs), np.ones(tiny.inputs)
+    found = asked(tiny, Box(low, high), np.ones(1), threads=threads)
+    exact = truth(tiny, np.ones(1), low, high)
+    assert found.closed
+    assert exact - 1e-9 <= found.bound <= found.value + 1e-6 * max(1, abs(found.value)) + 1e-9
+    assert found.value == pytest.approx(exact, abs=2e-6, rel=2e-6)
 
 
 def test_without_rectifiers_it_is_exact() -> None:

@@ -35,7 +35,7 @@ class Extreme:
         x: ``(n,)``, in the region up to rounding.
         bound: proved: no point of the region has a larger value.
         closed: whether the search ended by itself; then ``bound`` is ``value`` and the tolerance.
-        nodes: of the tree.
+        nodes: of all trees, those included that narrow single neurons.
         unstable: neurons whose sign was open at its root.
     """
 
@@ -75,7 +75,9 @@ def extreme(
     """Maximise ``direction·output`` over a region.
 
     The bound ends up within the gap of the value unless the clock stops the search, or rounding
-    leaves it no more to prove.
+    leaves it no more to prove. A tree that has not ended after some nodes is planted anew, each
+    time twice as large: from a better point, once, and with every neuron narrowed to where the
+    goal is reached (`phases.narrowing`).
 
     Args:
         network: a plain chain that ends in the node of interest.
