@@ -280,12 +280,6 @@ class TestTheIncumbent:
         with pytest.raises(SoundnessError, match=r"contradicts the proved bound 1\.0"):
             incumbent.improve(np.zeros(1), 0.9)
 
-    def test_a_bound_beyond_the_witness_is_fatal(self) -> None:
-        incumbent = Incumbent(Clock())
-        incumbent.improve(np.zeros(1), 0.9)
-        with pytest.raises(SoundnessError, match=r"contradicts the proved bound 1\.0"):
-            incumbent.prove(1.0)
-
     def test_that_there_is_nothing_else_raises_the_bound_to_the_witness(self) -> None:
         incumbent = Incumbent(Clock())
         incumbent.improve(np.zeros(1), 0.9)

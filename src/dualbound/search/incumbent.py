@@ -107,14 +107,9 @@ class Incumbent(Underway):
     def prove(self, bound: float) -> None:
         """Record that nothing nearer than ``bound`` reaches the criterion.
 
-        An infinite one says that nothing but the best witness does.
-
-        Raises:
-            SoundnessError: the best witness is nearer.
+        It may be beyond the best witness, which need not reach the same alternative of a union.
         """
         if self.x is not None:
-            if np.isfinite(bound):
-                check_distance(self.value, bound)
             bound = min(bound, self.value)
         if bound > self.bound:
             self.bound = bound
