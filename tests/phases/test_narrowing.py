@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,23 @@ def test_narrowing_makes_a_difference_and_ends_with_its_clock() -> None:
         found.narrow(truth - 0.1, truth + 1.0, move)
         won += bool((found.high - found.low).sum() < 0.99 * (case.high - case.low).sum())
     assert won >= 5
+
+
+def test_points_of_trees_side_by_side_are_told_one_at_a_time() -> None:
+    inside, told = 0, 0
+
+    def look(_: np.ndarray) -> None:
+        nonlocal inside, told
+        inside, told = inside + 1, told + 1
+        time.sleep(0.001)
+        assert inside == 1
+        inside -= 1
+
+    for case in map(Case, range(20)):
+        moves = case.region.sample(case.rng, 200) - case.reference
+        goals = smallest_goals(case.chain, moves)
+        found = Narrowing(
+            case.chain, case.room, case.low, case.high, Clock(), on_point=look, threads=4
+        )
+        found.narrow(float(np.quantile(goals, 0.8)), float(goals.max()) + 1.0, moves[0])
+    assert told >= 20

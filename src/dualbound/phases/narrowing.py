@@ -15,6 +15,7 @@ enhancements for optimization-based bound tightening*, 2017), over a tree instea
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -49,7 +50,7 @@ class Narrowing:
         room: of its inputs.
         low, high: of all neurons, ``(h,)``.
         clock: when to stop.
-        on_point: see `PhaseTree`.
+        on_point: see `PhaseTree`; called by one thread at a time, whatever tree it is of.
         threads: how many trees grow side by side; with one, the bounds are the same each time.
     """
 
@@ -65,6 +66,7 @@ class Narrowing:
     def __post_init__(self) -> None:
         self.low, self.high = self.low.copy(), self.high.copy()
         self._nodes = np.ones((self.chain.hidden, 2), dtype=np.int64)
+        self._telling = threading.Lock()
 
     def narrow(self, least: float, most: float, move: Float[np.ndarray, " n"]) -> int:
         """Narrow all neurons whose sign is open once, from the last layer to the second.
@@ -98,24 +100,29 @@ class Narrowing:
         """Lower a neuron's upper bound, or with side -1 raise the lower one; nodes spent."""
         if not self.low[at] < 0 < self.high[at] or self.clock.expired:
             return 0
-        most_of_it = self.high[at] if side > 0 else -self.low[at]
-        beyond = most_of_it - side * reached[at]
+        known = self.high[at] if side > 0 else -self.low[at]
+        beyond = known - side * reached[at]
         if beyond <= 1e-3 * (self.high[at] - self.low[at]):
             return 0
         goal = float(max(side * reached[at] + PART * beyond, 0.0))  # its sign is settled at 0
         chain, low, high = carrying(self.chain, self.low, self.high, at, side, least, most)
         tree = PhaseTree(
-            chain, self.room, self.clock, least=goal, low=low, high=high, on_point=self.on_point
+            chain, self.room, self.clock, least=goal, low=low, high=high, on_point=self._tell
         )
         tree.run(int(self._nodes[at, side]))
-        end = min(most_of_it, max(tree.most, goal))
+        end = min(known, max(tree.most, goal))
         if side > 0:
             self.high[at] = min(self.high[at], end)
         else:
             self.low[at] = max(self.low[at], -end)
-        if most_of_it - end < WORTH * beyond:
+        if known - end < WORTH * beyond:
             self._nodes[at, side] *= GROWTH
         return tree.nodes
+
+    def _tell(self, move: Float[np.ndarray, " n"]) -> None:
+        if self.on_point is not None:
+            with self._telling:
+                self.on_point(move)
 
 
 def carrying(
@@ -150,11 +157,8 @@ def carrying(
     stress = STRESS * (top - bottom) / max(most - least, 1e-6 * max(abs(least), 1.0))
     weights, biases, magnitudes, lows, highs = [], [], [], [], []
     for j in range(last + 1):
-        weight, bias, size = (
-            chain.weight(j),
-            chain.bias[chain.layer(j)],
-            chain.magnitudes[chain.layer(j)],
-        )
+        here = chain.layer(j)
+        weight, bias, size = chain.weight(j), chain.bias[here], chain.magnitudes[here]
         if j == k:
             i = at - int(chain.starts[k])
             carried, constant, reach = side * weight[i], side * bias[i] + shift, size[i] + shift
@@ -169,10 +173,11 @@ def carrying(
             weight, bias = np.vstack([weight, carried]), np.append(bias, constant)
             size = np.append(size, reach)
         if j < last:
-            mine = chain.layer(j)
-            ends = ([bottom + shift], [top + shift]) if j >= k else ([], [])
-            lows += [low[mine], np.array(ends[0])]
-            highs += [high[mine], np.array(ends[1])]
+            lows.append(low[here])
+            highs.append(high[here])
+        if k <= j < last:
+            lows.append(np.array([bottom + shift]))
+            highs.append(np.array([top + shift]))
         weights.append(weight)
         biases.append(bias)
         magnitudes.append(size)
