@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -45,7 +46,9 @@ def _share(written: str) -> tuple[int, int]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Few examples in the quick part."""
+    """Few examples in the quick part; and Ctrl-C, which a shell's background jobs ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # processes that are started inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--part") == "quick":
         settings.register_profile("quick", settings.default, max_examples=FEW)
         settings.load_profile("quick")
