@@ -68,7 +68,9 @@ class Narrowing:
         self._nodes = np.ones((self.chain.hidden, 2), dtype=np.int64)
         self._telling = threading.Lock()
 
-    def narrow(self, least: float, most: float, move: Float[np.ndarray, " n"]) -> int:
+    def narrow(
+        self, least: float, most: float, move: Float[np.ndarray, " n"], nodes: int = 1
+    ) -> int:
         """Narrow all neurons whose sign is open once, from the last layer to the second.
 
         The first layer's ranges hardly depend on the goals, and are left alone.
@@ -77,6 +79,7 @@ class Narrowing:
             least: what every goal must reach; it may only grow from one call to the next.
             most: proved: no point has a larger smallest goal.
             move: the best point known. Where it is, nothing can be cut off.
+            nodes: no tree has more.
 
         Returns:
             How many nodes the trees had in all.
@@ -85,7 +88,7 @@ class Narrowing:
         spent = 0
 
         def cut(end: tuple[int, int]) -> int:
-            return self._cut(*end, reached, least, most)
+            return self._cut(*end, reached, least, most, nodes)
 
         with ThreadPoolExecutor(self.threads) as pool:
             for k in range(len(self.chain.sizes) - 2, 0, -1):
@@ -95,7 +98,13 @@ class Narrowing:
         return spent
 
     def _cut(
-        self, at: int, side: int, reached: Float[np.ndarray, " h"], least: float, most: float
+        self,
+        at: int,
+        side: int,
+        reached: Float[np.ndarray, " h"],
+        least: float,
+        most: float,
+        nodes: int,
     ) -> int:
         """Lower a neuron's upper bound, or with side -1 raise the lower one; nodes spent."""
         if not self.low[at] < 0 < self.high[at] or self.clock.expired:
@@ -109,13 +118,13 @@ class Narrowing:
         tree = PhaseTree(
             chain, self.room, self.clock, least=goal, low=low, high=high, on_point=self._tell
         )
-        tree.run(int(self._nodes[at, side]))
+        tree.run(min(nodes, int(self._nodes[at, side])))
         end = min(known, max(tree.most, goal))
         if side > 0:
             self.high[at] = min(self.high[at], end)
         else:
             self.low[at] = max(self.low[at], -end)
-        if known - end < WORTH * beyond:
+        if known - end < WORTH * beyond and self._nodes[at, side] < nodes:
             self._nodes[at, side] *= GROWTH
         return tree.nodes
 

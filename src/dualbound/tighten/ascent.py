@@ -28,12 +28,6 @@ NEARER = 0.1
 PUSHES, PUSHED = 3, 0.2
 """How often the best points are pushed, and the part of their inputs that is."""
 
-CORNERS, GENERATIONS, PARENTS = 200, 3, 20
-"""How many corners are ascended from, how often, and from how many points on in between."""
-
-NOISE = (0.1, 0.3, 1.0)
-"""How much the direction is disturbed in which they are looked for, as parts of it."""
-
 SMALL = 10_000
 """Networks of fewer values than this are evaluated on one thread."""
 
@@ -111,50 +105,6 @@ def ascend_and_climb(
     if around is not None:
         return -((network(x) - around) ** 2) @ direction, x
     return climb(network, region, direction, x)
-
-
-def ascend_from_corners(
-    network: Network,
-    region: Region,
-    direction: Float[np.ndarray, " m"],
-    first: Float[np.ndarray, "p n"],
-    clock: Clock | None = None,
-) -> Points:
-    """Ascend from points that are furthest in some direction of the first layer's values.
-
-    Of the inputs only what layer 1 makes of them counts, and large values lie at the ends of that.
-    From the best points it goes on, each time in the direction that is best there, disturbed.
-
-    Args:
-        network: whose outputs count.
-        region: where to stay.
-        direction: of the outputs.
-        first: the first layer's weights.
-        clock: when to stop.
-    """
-    rng = np.random.default_rng(0)
-
-    def disturbance() -> np.ndarray:
-        return rng.standard_normal((CORNERS, len(first))) @ first
-
-    values, x = ascend_and_climb(network, region, direction, region.maximiser(disturbance()), clock)
-    for _ in range(GENERATIONS):
-        order = np.argsort(-values, kind="stable")
-        _, distinct = np.unique(np.round(values[order], 6), return_index=True)
-        best = order[np.sort(distinct)[:PARENTS]]
-        _, slope = slopes(network, x[best], direction)
-        again = np.resize(np.arange(len(best)), CORNERS)
-        noise = disturbance()
-        noise /= np.maximum(_size(noise), 1e-300)
-        noise *= rng.choice(NOISE, size=(CORNERS, 1)) * _size(slope[again])
-        starts = region.maximiser(slope[again] + noise)
-        more, further = ascend_and_climb(network, region, direction, starts, clock)
-        values, x = np.append(values[best], more), np.vstack([x[best], further])
-    return values, x
-
-
-def _size(rows: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k 1"]:
-    return np.abs(rows).mean(axis=1, keepdims=True)
 
 
 class _Gradient:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,22 @@ from dualbound.network.graph import Network
 from dualbound.network.patterns import pattern_at
 from dualbound.phases import Chain, chain_of, reference_of, room_of
 from dualbound.region import Region
-from dualbound.tighten.ascent import ascend_from_corners, climb
+from dualbound.tighten.ascent import climb
 
 EXACT = 1e-6
 """A bound is exact when it exceeds a value that was reached by no more than this, relatively."""
 
 PATIENCE = 30
 """Nodes after which a tree that has not ended gets a better point and narrower neurons first."""
+
+PART, SMALLEST = 0.05, 3
+"""A tree that narrows a neuron has at most this part of the tree's nodes, but for so many."""
+
+CORNERS = 8
+"""From how many points a better one is looked for then, besides the best, each time others."""
+
+Reached = tuple[float, Float[np.ndarray, " n"]]
+"""A value, and the point where it is reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +86,9 @@ def extreme(
 
     The bound ends up within the gap of the value unless the clock stops the search, or rounding
     leaves it no more to prove. A tree that has not ended after some nodes is planted anew, each
-    time twice as large: from a better point, once, and with every neuron narrowed to where the
-    goal is reached (`phases.narrowing`).
+    time twice as large: from a better point, if the neighbourhoods of some hold one
+    (`tighten.neighbourhood`), and with every neuron narrowed to where the goal is reached
+    (`phases.narrowing`).
 
     Args:
         network: a plain chain that ends in the node of interest.
@@ -98,6 +109,7 @@ def extreme(
     """
     from dualbound.phases.narrowing import Narrowing
     from dualbound.phases.tree import PhaseTree
+    from dualbound.tighten.neighbourhood import climb_by_trees
 
     if not network.activations:
         return _linear(network, region, bounds, direction)
@@ -118,17 +130,20 @@ def extreme(
     patterns: set[bytes] = set()
     bound, nodes = np.inf, 0
 
-    def look(move: Float[np.ndarray, " n"]) -> None:
-        point = region.project((reference + move)[None])[0]
+    def better(point: Float[np.ndarray, " n"]) -> Reached:
+        point = region.project(point[None])[0]
+        value = float(direction @ network(point))
         key = b"".join(np.packbits(on).tobytes() for on in pattern_at(network, point).values())
         # A pattern is climbed once; its point counts each time, for it may be the pattern's best.
-        value = float(direction @ network(point))
         if key not in patterns:
             patterns.add(key)
             climbed, further = climb(network, region, direction, point[None])
             if climbed[0] > value:
                 value, point = float(climbed[0]), further[0]
-        take(value, point)
+        return value, point
+
+    def look(move: Float[np.ndarray, " n"]) -> None:
+        take(*better(reference + move))
 
     def take(value: float, point: Float[np.ndarray, " n"]) -> None:
         nonlocal best, x
@@ -141,7 +156,19 @@ def extreme(
         if tell is not None:
             tell(best, min(bound, max(tree.most, tree.least)), nodes + tree.nodes)
 
-    room = room_of(region, reference)
+    def look_around() -> None:
+        """Look for better points near the best, and near corners of what layer 1 makes of all."""
+        seeds = rng.spawn(1 + CORNERS)
+        corners = region.maximiser(rng.standard_normal((CORNERS, len(chain.first))) @ chain.first)
+
+        def looked(start: Float[np.ndarray, " n"], seed: np.random.Generator) -> Reached:
+            return climb_by_trees(chain, room, low, high, reference, start, better, clock, seed)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for value, point in pool.map(looked, [x, *corners], seeds):
+                take(value, point)
+
+    room, rng = room_of(region, reference), np.random.default_rng(0)
     narrowing = Narrowing(chain, room, low, high, clock, look, threads)
     allowed = PATIENCE if len(chain.sizes) > 2 else np.inf
     unstable: int | None = None
@@ -163,10 +190,9 @@ def extreme(
         nodes += tree.nodes
         if closed or clock.expired or tree.nodes < allowed:
             return Extreme(best, x, bound, closed, nodes, unstable)
-        if allowed == PATIENCE:
-            values, points = ascend_from_corners(network, region, direction, chain.first, clock)
-            take(float(values.max()), points[int(values.argmax())])
-        spent = narrowing.narrow(beyond(best), bound, x - reference)
+        look_around()
+        most_each = max(SMALLEST, int(PART * allowed))
+        spent = narrowing.narrow(beyond(best), bound, x - reference, most_each)
         nodes += spent
         allowed = max(2 * allowed, spent // 2)
 
