@@ -693,3 +693,12 @@ def random_case(seed: int, outputs: int | None = None) -> Case:
         if not hopeful or any(np.all(wanted @ tiny(point) <= limit) for point in points):
             break
     return case
+
+
+def greatest_output(tiny: Tiny, direction: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """The largest value of a linear function of the outputs over a box."""
+    none = [np.zeros(len(bias)) for bias in tiny.biases]
+    last = [*none[:-1], direction]
+    pre, post = (none, last) if tiny.final_relu else (last, none)
+    wanted = Combination(np.zeros(tiny.inputs), pre, post, none, none)
+    return wanted.greatest(tiny, Allowed(low, high))

@@ -55,7 +55,7 @@ def test_narrowed_bounds_hold_wherever_the_goals_do(seed: int) -> None:
         found = Narrowing(case.chain, case.room, case.low, case.high, Clock(), threads=threads)
         for _ in range(2):
             before = found.low.copy(), found.high.copy()
-            found.narrow(least, most, moves[best])
+            found.narrow(least, most, moves[best], 9)
             assert np.all(found.low >= before[0])
             assert np.all(found.high <= before[1])
             assert np.all(neurons[inside] >= found.low)
@@ -70,7 +70,7 @@ def test_a_tree_within_narrowed_bounds_proves_what_is_true_and_no_more(seed: int
     move = case.region.sample(case.rng, 1)[0] - case.reference
     for least, proved in ((truth + 1e-4, True), (truth - 1e-3, False)):
         known = Narrowing(case.chain, case.room, case.low, case.high, Clock())
-        known.narrow(least, truth + 1.0, move)
+        known.narrow(least, truth + 1.0, move, 9)
         tree = PhaseTree(
             case.chain, case.room, Clock(), least=least, low=known.low, high=known.high
         )
@@ -86,10 +86,11 @@ def test_narrowing_makes_a_difference_and_ends_with_its_clock() -> None:
         moves = case.region.sample(case.rng, 200) - case.reference
         truth, move = float(smallest_goals(case.chain, moves).max()), moves[0]
         late = Narrowing(case.chain, case.room, case.low, case.high, Clock(Limits(1e-9)))
-        assert late.narrow(truth - 0.1, truth + 1.0, move) == 0
+        late.narrow(truth - 0.1, truth + 1.0, move, 9)
+        assert late.nodes == 0
         assert np.array_equal(late.low, case.low)
         found = Narrowing(case.chain, case.room, case.low, case.high, Clock())
-        found.narrow(truth - 0.1, truth + 1.0, move)
+        found.narrow(truth - 0.1, truth + 1.0, move, 9)
         won += bool((found.high - found.low).sum() < 0.99 * (case.high - case.low).sum())
     assert won >= 5
 
@@ -110,5 +111,5 @@ def test_points_of_trees_side_by_side_are_told_one_at_a_time() -> None:
         found = Narrowing(
             case.chain, case.room, case.low, case.high, Clock(), on_point=look, threads=4
         )
-        found.narrow(float(np.quantile(goals, 0.8)), float(goals.max()) + 1.0, moves[0])
+        found.narrow(float(np.quantile(goals, 0.8)), float(goals.max()) + 1.0, moves[0], 9)
     assert told >= 20

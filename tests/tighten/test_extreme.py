@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from brute_force import Allowed, Combination, Tiny, random_tiny
+from brute_force import Tiny, greatest_output, random_tiny
 from dualbound import Box, L1Ball, L2Ball, Network
 from dualbound.bounds import crown
 from dualbound.limits import Clock, Limits
@@ -28,14 +28,6 @@ def asked(
     return extreme(network, region, bounds, direction, clock or Clock(), start, **options)  # type: ignore[arg-type]
 
 
-def truth(tiny: Tiny, direction: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
-    none = [np.zeros(len(bias)) for bias in tiny.biases]
-    last = [*none[:-1], direction]
-    pre, post = (none, last) if tiny.final_relu else (last, none)
-    wanted = Combination(np.zeros(tiny.inputs), pre, post, none, none)
-    return wanted.greatest(tiny, Allowed(low, high))
-
-
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("gap", [0.2, 1e-6])
 @pytest.mark.parametrize("seed", range(6))
@@ -53,7 +45,7 @@ def test_both_ends_enclose_the_truth(seed: int, gap: float, threads: int) -> Non
         threads=threads,
         tell=lambda *now: told.append(now),
     )
-    exact = truth(tiny, direction, low, high)
+    exact = greatest_output(tiny, direction, low, high)
     assert found.closed
     assert found.value == pytest.approx(direction @ tiny(found.x))
     assert found.value <= exact + 1e-9
@@ -76,7 +68,7 @@ def test_trees_planted_anew_prove_the_same(
     tiny = Tiny(weights, [0.3 * rng.normal(size=b) for b in sizes[1:]])
     low, high = -np.ones(tiny.inputs), np.ones(tiny.inputs)
     found = asked(tiny, Box(low, high), np.ones(1), threads=threads)
-    exact = truth(tiny, np.ones(1), low, high)
+    exact = greatest_output(tiny, np.ones(1), low, high)
     assert found.closed
     assert exact - 1e-9 <= found.bound <= found.value + 1e-6 * max(1, abs(found.value)) + 1e-9
     assert found.value == pytest.approx(exact, abs=2e-6, rel=2e-6)

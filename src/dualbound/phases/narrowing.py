@@ -37,6 +37,9 @@ WORTH = 0.1
 GROWTH = 3
 """How many times as large."""
 
+PAYS = 0.15
+"""By what part the last layer's neurons must become narrower for the others to be narrowed too."""
+
 STRESS = 100.0
 """What missing the goals by all that is open costs, in ranges of the neuron."""
 
@@ -52,6 +55,7 @@ class Narrowing:
         clock: when to stop.
         on_point: see `PhaseTree`; called by one thread at a time, whatever tree it is of.
         threads: how many trees grow side by side; with one, the bounds are the same each time.
+        nodes: of all trees so far.
     """
 
     chain: Chain
@@ -61,16 +65,15 @@ class Narrowing:
     clock: Clock
     on_point: Callable[[Float[np.ndarray, " n"]], None] | None = None
     threads: int = 1
-    _nodes: Int[np.ndarray, "h 2"] = field(init=False)
+    nodes: int = 0
+    _allowed: Int[np.ndarray, "h 2"] = field(init=False)
 
     def __post_init__(self) -> None:
         self.low, self.high = self.low.copy(), self.high.copy()
-        self._nodes = np.ones((self.chain.hidden, 2), dtype=np.int64)
+        self._allowed = np.ones((self.chain.hidden, 2), dtype=np.int64)
         self._telling = threading.Lock()
 
-    def narrow(
-        self, least: float, most: float, move: Float[np.ndarray, " n"], nodes: int = 1
-    ) -> int:
+    def narrow(self, least: float, most: float, move: Float[np.ndarray, " n"], nodes: int) -> bool:
         """Narrow all neurons whose sign is open once, from the last layer to the second.
 
         The first layer's ranges hardly depend on the goals, and are left alone.
@@ -82,20 +85,26 @@ class Narrowing:
             nodes: no tree has more.
 
         Returns:
-            How many nodes the trees had in all.
+            Whether it was worth the effort. If not, it has ended after the last layer: what can be
+            cut off there says how far the others get, and where it is little, one tree for all
+            that is asked proves it sooner.
         """
         reached = self.chain.values(move)
-        spent = 0
 
         def cut(end: tuple[int, int]) -> int:
             return self._cut(*end, reached, least, most, nodes)
 
+        last = len(self.chain.sizes) - 2
         with ThreadPoolExecutor(self.threads) as pool:
-            for k in range(len(self.chain.sizes) - 2, 0, -1):
-                layer = np.arange(self.chain.hidden)[self.chain.layer(k)]
+            for k in range(last, 0, -1):
+                here = self.chain.layer(k)
+                before = float((self.high - self.low)[here].sum())
+                layer = np.arange(self.chain.hidden)[here]
                 sides = [(int(at), side) for at in layer for side in (1, -1)]
-                spent += sum(pool.map(cut, sides))
-        return spent
+                self.nodes += sum(pool.map(cut, sides))
+                if k == last and float((self.high - self.low)[here].sum()) > (1 - PAYS) * before:
+                    return False
+        return last > 0
 
     def _cut(
         self,
@@ -118,14 +127,14 @@ class Narrowing:
         tree = PhaseTree(
             chain, self.room, self.clock, least=goal, low=low, high=high, on_point=self._tell
         )
-        tree.run(min(nodes, int(self._nodes[at, side])))
+        tree.run(min(nodes, int(self._allowed[at, side])))
         end = min(known, max(tree.most, goal))
         if side > 0:
             self.high[at] = min(self.high[at], end)
         else:
             self.low[at] = max(self.low[at], -end)
-        if known - end < WORTH * beyond and self._nodes[at, side] < nodes:
-            self._nodes[at, side] *= GROWTH
+        if known - end < WORTH * beyond and self._allowed[at, side] < nodes:
+            self._allowed[at, side] *= GROWTH
         return tree.nodes
 
     def _tell(self, move: Float[np.ndarray, " n"]) -> None:

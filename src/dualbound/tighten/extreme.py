@@ -24,13 +24,19 @@ EXACT = 1e-6
 """A bound is exact when it exceeds a value that was reached by no more than this, relatively."""
 
 PATIENCE = 30
-"""Nodes after which a tree that has not ended gets a better point and narrower neurons first."""
+"""Nodes after which a tree that has not ended is planted anew, from a better point."""
 
-PART, SMALLEST = 0.05, 3
-"""A tree that narrows a neuron has at most this part of the tree's nodes, but for so many."""
+ENOUGH = 200
+"""Nodes after which one that has not ended either is given narrower neurons."""
 
-CORNERS = 8
-"""From how many points a better one is looked for then, besides the best, each time others."""
+NEARLY = 0.2
+"""But not where the gap has become less than this part of what it was when it was planted anew."""
+
+PART = 0.25
+"""A tree that narrows a neuron has at most this part of them."""
+
+CORNERS = 10
+"""From how many points a better one is looked for, besides the best."""
 
 Reached = tuple[float, Float[np.ndarray, " n"]]
 """A value, and the point where it is reached."""
@@ -85,10 +91,10 @@ def extreme(
     """Maximise ``direction·output`` over a region.
 
     The bound ends up within the gap of the value unless the clock stops the search, or rounding
-    leaves it no more to prove. A tree that has not ended after some nodes is planted anew, each
-    time twice as large: from a better point, if the neighbourhoods of some hold one
-    (`tighten.neighbourhood`), and with every neuron narrowed to where the goal is reached
-    (`phases.narrowing`).
+    leaves it no more to prove. Where a tree has not ended after some nodes, a better point is
+    looked for in neighbourhoods of some (`tighten.neighbourhood`), and later neurons are narrowed
+    to where the goal is reached (`phases.narrowing`), as long as that pays; after either, the tree
+    is planted anew.
 
     Args:
         network: a plain chain that ends in the node of interest.
@@ -128,7 +134,7 @@ def extreme(
         return value + gap * max(1.0, abs(value))
 
     patterns: set[bytes] = set()
-    bound, nodes = np.inf, 0
+    bound, spent = np.inf, 0
 
     def better(point: Float[np.ndarray, " n"]) -> Reached:
         point = region.project(point[None])[0]
@@ -152,9 +158,12 @@ def extreme(
             tree.raise_least(beyond(value))
             report()
 
+    def nodes() -> int:
+        return spent + narrowing.nodes + tree.nodes
+
     def report() -> None:
         if tell is not None:
-            tell(best, min(bound, max(tree.most, tree.least)), nodes + tree.nodes)
+            tell(best, min(bound, max(tree.most, tree.least)), nodes())
 
     def look_around() -> None:
         """Look for better points near the best, and near corners of what layer 1 makes of all."""
@@ -168,12 +177,8 @@ def extreme(
             for value, point in pool.map(looked, [x, *corners], seeds):
                 take(value, point)
 
-    room, rng = room_of(region, reference), np.random.default_rng(0)
-    narrowing = Narrowing(chain, room, low, high, clock, look, threads)
-    allowed = PATIENCE if len(chain.sizes) > 2 else np.inf
-    unstable: int | None = None
-    while True:
-        tree = PhaseTree(
+    def planted() -> PhaseTree:
+        return PhaseTree(
             chain,
             room,
             clock,
@@ -184,17 +189,33 @@ def extreme(
             high=narrowing.high,
             threads=threads,
         )
-        unstable = tree.unstable if unstable is None else unstable
+
+    room, rng = room_of(region, reference), np.random.default_rng(0)
+    narrowing = Narrowing(chain, room, low, high, clock, look, threads)
+    tree = planted()
+    unstable, allowed = tree.unstable, float(PATIENCE)
+    first_gap: float | None = None
+    if len(chain.sizes) == 2:
+        allowed = np.inf
+    while True:
+        before = tree.nodes
         closed = tree.run(allowed)
         bound = min(bound, max(tree.most, tree.least))
-        nodes += tree.nodes
-        if closed or clock.expired or tree.nodes < allowed:
-            return Extreme(best, x, bound, closed, nodes, unstable)
-        look_around()
-        most_each = max(SMALLEST, int(PART * allowed))
-        spent = narrowing.narrow(beyond(best), bound, x - reference, most_each)
-        nodes += spent
-        allowed = max(2 * allowed, spent // 2)
+        if closed or clock.expired or tree.nodes - before < allowed:
+            return Extreme(best, x, bound, closed, nodes(), unstable)
+        if first_gap is None:
+            look_around()
+            allowed = ENOUGH
+            first_gap = bound - best
+        elif bound - best > NEARLY * first_gap and narrowing.narrow(
+            beyond(best), bound, x - reference, max(1, int(PART * allowed))
+        ):
+            allowed *= 2
+        else:
+            allowed = np.inf
+            continue
+        spent += tree.nodes
+        tree = planted()
 
 
 def _linear(
