@@ -11,7 +11,7 @@ from brute_force import Tiny, greatest_output, random_tiny
 from dualbound import Box, L1Ball, L2Ball, Network
 from dualbound.bounds import crown
 from dualbound.limits import Clock, Limits
-from dualbound.phases import tree
+from dualbound.phases import narrowing, tree
 from dualbound.region import Region
 from dualbound.search.optimum import inside
 from dualbound.tighten import extreme as module
@@ -55,12 +55,16 @@ def test_both_ends_enclose_the_truth(seed: int, gap: float, threads: int) -> Non
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("pays", [0.0, 0.15])
 @pytest.mark.parametrize("seed", range(30))
 def test_trees_planted_anew_prove_the_same(
-    seed: int, threads: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, pays: float, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tiny trees without dives, so that neurons are narrowed before one ends."""
     monkeypatch.setattr(module, "PATIENCE", 1)
+    monkeypatch.setattr(module, "ENOUGH", 1)
+    monkeypatch.setattr(module, "NEARLY", 0.0)
+    monkeypatch.setattr(narrowing, "PAYS", pays)
     monkeypatch.setattr(tree, "TOO_LARGE", 0)
     rng = np.random.default_rng(seed)
     sizes = [3, 4, 4, 3, 1] if seed % 2 else [2, 5, 5, 1]

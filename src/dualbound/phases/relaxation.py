@@ -23,7 +23,8 @@ class Relaxed:
             method gave nothing to prove anything with.
         move: the input's move from the reference in the relaxation's optimum, or None.
         goals, multipliers: what proves ``most``, ``(k,)`` and ``(h,)``.
-        leaning: what the relaxation of each open neuron contributes to ``most``, ``(h,)``.
+        leaning: what the relaxation of each open neuron contributes to ``most``, ``(h,)``; where
+            that is nothing, how wrong its optimum is about each, see `solving.read_violations`.
         basic: the last basis.
     """
 

@@ -27,6 +27,10 @@ SLOW = 0.03
 PIVOTS = np.int64(2_000)
 """A linear program that takes more is given up; its node is split or stays open."""
 
+IDLE = 1e-6
+"""Relaxations of neurons that contribute less than this part of what is of interest say nothing of
+where to split."""
+
 
 @compiled
 def _prove(chain, room, low, high, p, least, objective, side, work):
@@ -68,6 +72,21 @@ def read_move(room, p, move):
 
 
 @compiled
+def read_violations(low, high, p, violations):
+    """How wrong the optimum is about each open neuron: the less of its output and what it cuts off.
+
+    Where the last layer's outputs are all 0 in the optimum, the goal is a constant, and the bound
+    leans on no neuron. What the relaxation got wrong before that is then all there is to split at.
+    """
+    h = len(low)
+    values = simplex.values_from(p.d, GOAL + len(p.goals))
+    for i in range(h):
+        violations[i] = 0.0
+        if low[i] < 0.0 < high[i]:
+            violations[i] = IDLE * max(min(values[i], values[h + i]), 0.0)
+
+
+@compiled
 def solve(chain, room, low, high, least, precision, p, goals, multipliers, leaning, move, work):
     """Maximise the smallest goal; what is proved, and whether ``move`` is an optimum."""
     d, m = p.d, 0
@@ -106,6 +125,8 @@ def solve(chain, room, low, high, least, precision, p, goals, multipliers, leani
         if ended == simplex.OPTIMAL:
             moved = True
             read_move(room, p, move)
+            if np.sum(leaning) <= IDLE * (most - least):
+                read_violations(low, high, p, leaning)
             if most - value <= precision * (most - least):
                 return best, moved
         if not pricing.price(chain, room, high, p, worth / total) or p.counts[2] == 1:

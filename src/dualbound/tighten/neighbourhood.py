@@ -2,8 +2,8 @@
 
 A tree in which all neurons keep the signs that they have at a good point, but for a few that are
 near 0 there, is small, and its best point is better than any that gradients find: they stop where
-the pattern changes. From the fifth layer of `dnn4` over [0, 1]^784, ascents ended 0.3 to 9 % below
-all of eleven maxima; neighbourhoods of them, a fraction of a second each, held all eleven
+the pattern changes. In the fifth layer of `dnn4` over [0, 1]^784, ascents ended 0.3 to 8 % below
+all of eleven maxima; neighbourhoods held all eleven, most of them the first that was looked at
 (docs/decisions/0003-columns.md).
 
 In the field's words: large neighbourhood search (Danna, Rothberg, Le Pape, *Exploring relaxation
