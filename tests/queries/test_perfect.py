@@ -106,7 +106,9 @@ def test_what_a_solver_cannot_tell_apart_is_not_asked_of_it() -> None:
     huge = np.array([[1e8, -1e8], [0.0, 0.0]])
     network = Network.dense([np.ones((2, 1)), huge], [np.zeros(2), np.array([0.5, 0.0])])
     answer = perfect(network, 0, loss="squared")
-    assert (answer.status, answer.value, answer.bound) == (Status.FEASIBLE, 0.25, 0.0)
+    # Whether the point passes its replay in float32, too, depends on the processor's sums.
+    found = (answer.status, answer.value, answer.bound)
+    assert found in ((Status.FEASIBLE, 0.25, 0.0), (Status.UNKNOWN, None, 0.0))
     assert "within the tolerance of scip they cannot be told apart" in answer.note
 
 
