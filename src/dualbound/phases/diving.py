@@ -262,6 +262,11 @@ def _chosen(p, s, most, least):
     count = np.sum(s.samples)
     usual = np.sum(s.won) / count if count > 0.0 else 0.5
     promises = np.full(h, -1.0)
+    if np.sum(p.leaning) <= solving.IDLE * top:
+        solving.read_violations(s.low, s.high, p, promises)
+        if np.max(promises) > 0.0:
+            return int(np.argmax(promises))
+        promises[:] = -1.0
     for i in range(h):
         if p.column[i] >= 0 and s.low[i] < 0.0 < s.high[i]:
             promises[i] = _promise(p, s, i, usual, top)
