@@ -33,7 +33,7 @@ NEARLY = 0.2
 """But not where the gap has become less than this part of what it was when it was planted anew."""
 
 PART = 0.25
-"""A tree that narrows a neuron has at most this part of them."""
+"""A tree that narrows a neuron has at most this part of the nodes of the one for all."""
 
 CORNERS = 10
 """From how many points a better one is looked for, besides the best."""
@@ -51,7 +51,8 @@ class Extreme:
         x: ``(n,)``, in the region up to rounding.
         bound: proved: no point of the region has a larger value.
         closed: whether the search ended by itself; then ``bound`` is ``value`` and the tolerance.
-        nodes: of all trees, those included that narrow single neurons.
+        nodes: of all trees, those included that narrow single neurons, but not those that only look
+            for points.
         unstable: neurons whose sign was open at its root.
     """
 
@@ -193,10 +194,8 @@ def extreme(
     room, rng = room_of(region, reference), np.random.default_rng(0)
     narrowing = Narrowing(chain, room, low, high, clock, look, threads)
     tree = planted()
-    unstable, allowed = tree.unstable, float(PATIENCE)
+    unstable, allowed = tree.unstable, PATIENCE if len(chain.sizes) > 2 else np.inf
     first_gap: float | None = None
-    if len(chain.sizes) == 2:
-        allowed = np.inf
     while True:
         before = tree.nodes
         closed = tree.run(allowed)
