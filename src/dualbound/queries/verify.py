@@ -20,9 +20,6 @@ from dualbound.queries.properties import check_speaks_of_outputs
 from dualbound.region import Box, L0Ball, L1Ball, L2Ball, Norm, Region, norm_named
 from dualbound.search.bab import Bab, Decision
 
-"""What the engine can branch on."""
-
-
 INWARDS = (1e-7, 1e-6, 1e-5, 1e-4)
 """Parts of the way to the centre of a ball by which a point on its surface is pulled inwards."""
 
