@@ -79,6 +79,8 @@ class Clock:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
+        if not isinstance(limits, Limits | None):
+            raise InvalidInput(f"Limits are Limits(seconds), found {limits!r}.")
         self._start = time.perf_counter()
         seconds = limits.seconds if limits else None
         self._end = math.inf if seconds is None else self._start + seconds

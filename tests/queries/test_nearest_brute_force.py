@@ -105,6 +105,18 @@ def test_every_other_way_finds_the_nearest(seed: int, engine: Engine) -> None:
     assert_true(case, truth, asked(case, engine))
 
 
+@pytest.mark.parametrize("free", [1, 3])
+@pytest.mark.parametrize("seed", range(1040, 1070))
+def test_neighbourhoods_of_witnesses_prove_nothing(
+    seed: int, free: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked through before any tree, with fewer signs free than there are."""
+    monkeypatch.setattr("dualbound.search.shrinking_ball.PATIENCE", 0)
+    monkeypatch.setattr("dualbound.search.shrinking_ball.FREE", free)
+    case, truth = known(seed)
+    assert_true(case, truth, asked(case, Columns(threads=1)))
+
+
 @pytest.mark.parametrize("seed", range(2000, 2015))
 def test_the_default_gap_is_closed_without_a_limit(seed: int) -> None:
     case, truth = known(seed)

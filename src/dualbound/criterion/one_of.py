@@ -37,6 +37,8 @@ class OneOf(Union):
     floor: float = FLOOR
 
     def __post_init__(self) -> None:
+        if isinstance(self.labels, int):
+            raise InvalidCriterion(f"Several labels are expected, found {self.labels}: Targeted.")
         object.__setattr__(self, "labels", tuple(self.labels))
         if not self.labels:
             raise InvalidCriterion("Name at least one label that the network may answer.")

@@ -61,6 +61,8 @@ class Targeted(Criterion):
     floor: float = FLOOR
 
     def __post_init__(self) -> None:
+        if isinstance(self.target, bool) or not isinstance(self.target, (int, np.integer)):
+            raise InvalidCriterion(f"A label is a whole number, found {self.target!r}.")
         if self.ratio is not None and self.margin is not None:
             raise InvalidCriterion("Give a ratio or a margin, not both.")
         if self.ratio is not None and not 1 < self.ratio < np.inf:

@@ -185,9 +185,12 @@ class Network:
         Accepted: ``(n,)``, the input shape, and either with a batch axis before it.
 
         Raises:
-            InvalidInput: another shape, or a value that is not finite.
+            InvalidInput: no numbers, another shape, or a value that is not finite.
         """
-        array = np.asarray(x, dtype=float)
+        try:
+            array = np.asarray(x, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(f"The input is no array of numbers: {error}.") from error
         n, shape = self.input_size, self.input_shape
         if array.shape not in ((n,), shape) and array.shape[1:] not in ((n,), shape):
             raise InvalidInput(

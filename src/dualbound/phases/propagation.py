@@ -112,14 +112,17 @@ def _round_support(direction, room, gains, rooms):
     is an upper bound, and for the best price it is exact.
     """
     price = round_price(direction, room, gains, rooms)
-    if price == np.inf:
-        return 0.0
+    bound = 0.0
+    if price == np.inf:  # of gains so small that their squares are 0, the sum is bound enough
+        for p in range(len(direction)):
+            bound += gains[p] * room.budget
+        return bound
     bound = 0.5 * price * room.budget * room.budget
     for p in range(len(direction)):
         if gains[p] > price * rooms[p]:
             bound += gains[p] * rooms[p] - 0.5 * price * rooms[p] * rooms[p]
         elif gains[p] > 0.0:
-            bound += 0.5 * gains[p] * gains[p] / price
+            bound += 0.5 * gains[p] / price * gains[p]
     return bound
 
 

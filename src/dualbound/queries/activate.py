@@ -16,7 +16,7 @@ from dualbound.network import Network, replay
 from dualbound.queries.answer import Stats, Status
 from dualbound.queries.neurons import Neurons, objective_of
 from dualbound.region import Box, L0Ball, L2Ball, Region
-from dualbound.search import Bab, Columns, Engine, Milp, Progress
+from dualbound.search import Bab, Columns, Engine, Milp, Progress, chosen_engine
 from dualbound.search.by_decisions import by_decisions, decisions_refuse
 from dualbound.search.by_program import by_program
 from dualbound.search.by_tree import by_tree, tree_refuses
@@ -71,7 +71,7 @@ def activate(
     phases: Neurons = (),
     slacks: Neurons = (),
     gap: float = DEFAULT_GAP,
-    engine: Engine | None = None,
+    engine: str | Engine | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Activation:
@@ -160,7 +160,7 @@ def optimise(
     maximise: bool,
     of_outputs: Callable[[np.ndarray], float] | None,
     gap: float,
-    engine: Engine | None,
+    engine: str | Engine | None,
     limits: Limits | None,
     on_progress: Callable[[Progress], None] | None,
     clock: Clock | None = None,
@@ -185,9 +185,9 @@ def optimise(
         hints: see `search.by_program`.
         side: see `search.optimum.Optimum`; for the engine `Bab`.
     """
-    region = sized(region, network)
+    region = (region or Box(0.0, 1.0)).sized(network.input_size)
     check_gap(gap)
-    engine = engine or engine_for(objective, region)
+    engine = chosen_engine(engine) or engine_for(objective, region)
     tell = _towards(maximise, on_progress)
     engine.prepare(_preparing(tell))
     if isinstance(engine, Bab):
@@ -227,22 +227,6 @@ def _preparing(tell: Callable[[Progress], None] | None) -> Callable[[str], None]
             tell(Progress(phase, None, np.inf, None, 0, 0.0))
 
     return say
-
-
-def sized(region: Region | None, network: Network) -> Region:
-    """The region asked about, ``Box(0, 1)`` when there is none.
-
-    Raises:
-        InvalidInput: it is one of other inputs than the network's.
-    """
-    region = region or Box(0.0, 1.0)
-    if isinstance(region, Box):
-        return region.sized(network.input_size)
-    if region.lower.shape != (network.input_size,):
-        raise InvalidInput(
-            f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
-        )
-    return region
 
 
 def _towards(

@@ -14,11 +14,10 @@ from dualbound.queries.activate import (
     engine_for,
     of_outputs,
     optimise,
-    sized,
 )
 from dualbound.queries.neurons import Neuron, layer_node, objective_of
-from dualbound.region import Region
-from dualbound.search import Engine
+from dualbound.region import Box, Region
+from dualbound.search import Engine, chosen_engine
 
 
 def activate_layer(
@@ -30,7 +29,7 @@ def activate_layer(
     minus: int | None = None,
     maximise: bool = True,
     gap: float = DEFAULT_GAP,
-    engine: Engine | None = None,
+    engine: str | Engine | None = None,
     workers: int = 1,
     seconds_per_neuron: float | None = None,
     limits: Limits | None = None,
@@ -75,8 +74,8 @@ def activate_layer(
     }
     if not asked:
         raise InvalidInput(f"Layer {layer!r} has no other neuron than {minus}.")
-    region = sized(region, network)
-    engine = engine or engine_for(next(iter(asked.values())), region, threads=1)
+    region = (region or Box(0.0, 1.0)).sized(network.input_size)
+    engine = chosen_engine(engine) or engine_for(next(iter(asked.values())), region, threads=1)
     engine.prepare(lambda phase: None)
     with Clock(limits).catching_ctrl_c() as clock, ThreadPoolExecutor(workers) as pool:
 

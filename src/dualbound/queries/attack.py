@@ -82,7 +82,7 @@ def attack(
         raise InvalidInput(f"batch is {batch}; expected how many inputs at a time, 1 or more.")
     data = data if count is None or count >= len(data) else data.subset(slice(count))
     _check_fit(network, data)
-    box = (region or Box(0.0, 1.0)).sized(network.input_size)
+    box = Box.of_inputs(region, network.input_size)
     free = None if mask is None else _free(network, data, mask)
     run = AttackRun(network, data, chosen, norm, radii, box, free, device)
     clock = Clock(limits)

@@ -68,10 +68,7 @@ def bounds(
     """
     if method not in METHODS:
         raise InvalidInput(f"Unknown method {method!r}; known are {', '.join(METHODS)}.")
-    if region.lower.shape != (network.input_size,):
-        raise InvalidInput(
-            f"The region has {region.lower.size} inputs; the network reads {network.input_size}."
-        )
+    region = region.sized(network.input_size)
     if method in ("lp", "milp") and isinstance(region, L2Ball):
         raise InvalidInput(
             f"The method {method} needs a region of linear rows, and an L2 ball is none: use "

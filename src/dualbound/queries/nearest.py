@@ -19,12 +19,15 @@ from dualbound.queries.answer import Answer
 from dualbound.queries.answering import answered
 from dualbound.queries.then import relayed, second_norm, then_nearest
 from dualbound.region import Box, Grid, Norm, norm_named
-from dualbound.search import Engine, Incumbent, Progress, automatic, search_all
+from dualbound.search import Engine, Incumbent, Progress, automatic, chosen_engine, search_all
 
 DEFAULT_GAP = 1e-4
 
 MOST = 1e12
 """Distances beyond this are refused: their squares, and sums, leave too little of float64."""
+
+LEAST = 1e-100
+"""Regions that reach less far are refused: the squares of distances would be 0."""
 
 
 def nearest(
@@ -40,7 +43,7 @@ def nearest(
     weights: ArrayLike | None = None,
     then: str | Norm | None = None,
     gap: float = DEFAULT_GAP,
-    engine: Engine | None = None,
+    engine: str | Engine | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Answer:
@@ -62,7 +65,8 @@ def nearest(
             one found: ``"l1"``, ``"l2"`` or ``"l0"``, with the same weights. `Answer.then` has the
             figures, `Answer.witness` is that input.
         gap: relative gap between value and bound that counts as proved.
-        engine: how it is solved: `Columns`, `Bab` or `Milp`; chosen by the network when not given.
+        engine: how it is solved: `Columns`, `Bab` or `Milp`, or its name; chosen by the network
+            when not given.
         limits: when to stop.
         on_progress: told of every better witness, better bound and new phase.
 
@@ -91,7 +95,8 @@ def nearest(
         network, x, criterion,
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
-    asked, engine = engine, engine or automatic(problem)
+    asked = chosen_engine(engine)
+    engine = asked or automatic(problem)
     engine.check(problem)
     second = None if then is None else second_norm(then, problem)
     of_second = engine
@@ -129,9 +134,11 @@ def nearest_problem(
     weights: ArrayLike | None = None,
 ) -> NearestProblem:
     """Check the parts of a nearest query and put them together; see `nearest`."""
+    if not isinstance(criterion, Criterion):
+        raise InvalidCriterion(f"What is asked is such as Targeted(2), found {criterion!r}.")
     _check_ratio(network, criterion)
     center = network.one_input(x)
-    box = (region or Box(0.0, 1.0)).sized(network.input_size)
+    box = Box.of_inputs(region, network.input_size)
     outside = np.maximum(box.lower - center, center - box.upper)
     if np.any(outside > 0):
         at = int(np.argmax(outside))
@@ -143,11 +150,16 @@ def nearest_problem(
     box = box.within(center, cap=cap, mask=mask)
     grid = None
     if levels is not None:
-        grid = Grid(levels, (region or Box(0.0, 1.0)).sized(network.input_size))
+        grid = Grid(levels, Box.of_inputs(region, network.input_size))
         grid.narrowed(box)  # refuses a box that holds none of its points
     measure = norm_named(norm, weights)
     with np.errstate(over="ignore"):
         furthest = measure.reach(center, box)[1]
+    if furthest < LEAST and np.any(box.lower < box.upper):
+        raise InvalidInput(
+            f"The furthest input of the region is {furthest:g} away: distances are at least "
+            f"{LEAST:g}, or 0 where nothing may change. Multiply inputs by their scale."
+        )
     if not furthest <= MOST:
         raise InvalidInput(
             f"The furthest input of the region is {furthest:g} away: distances are at most "

@@ -109,7 +109,7 @@ def _pairs(network: Network, neurons: Neurons, *, hidden: str = "") -> list[tupl
                 "by its number, without post."
             )
         size = network[layer_node(network, neuron.layer, post=neuron.post)].size
-        if not 0 <= neuron.index < size:
+        if not isinstance(neuron.index, (int, np.integer)) or not 0 <= neuron.index < size:
             raise InvalidInput(f"There is no {neuron}; its layer has the neurons 0 to {size - 1}.")
         if not np.isfinite(value):
             raise InvalidInput(f"The coefficient of {neuron} is {value}, not a finite number.")

@@ -14,7 +14,7 @@ from dualbound.network.elementwise import Relu
 from dualbound.network.nodes import Affine, Node
 from dualbound.queries.activate import DEFAULT_GAP, Activation, optimise
 from dualbound.region import Box, L0Ball, Region
-from dualbound.search import Engine, Milp, Progress
+from dualbound.search import Engine, Milp, Progress, chosen_engine
 from dualbound.search.objective import Objective
 
 LOSSES = ("l1", "squared")
@@ -27,7 +27,7 @@ def perfect(
     *,
     loss: str = "l1",
     gap: float = DEFAULT_GAP,
-    engine: Engine | None = None,
+    engine: str | Engine | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Activation:
@@ -82,6 +82,7 @@ def perfect(
     squared = loss == "squared"
     losses = _absolute(network, goal), _squared(network, goal)
     objective, hints = reversed(losses) if squared else losses
+    engine = chosen_engine(engine)
     if engine is None:
         engine = Milp(solver="scip") if squared else _for_l1(region)
 

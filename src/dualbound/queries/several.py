@@ -27,6 +27,7 @@ from dualbound.search import (
     Part,
     Progress,
     automatic,
+    chosen_engine,
     parts_of,
     search_all,
 )
@@ -52,7 +53,7 @@ def nearest_several(
     levels: int | None = None,
     weights: ArrayLike | None = None,
     gap: float = DEFAULT_GAP,
-    engine: Engine | None = None,
+    engine: str | Engine | None = None,
     limits: Limits | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> tuple[Answer, ...]:
@@ -106,6 +107,7 @@ def nearest_several(
         network, x, criterion,
         norm=norm, region=region, cap=cap, mask=mask, levels=levels, weights=weights,
     )  # fmt: skip
+    engine = chosen_engine(engine)
     if engine is None:
         by_pattern = distinct == "pattern" and Columns.can(parts_of(problem)[0].problem)
         engine = Columns() if by_pattern else automatic(problem)

@@ -347,7 +347,7 @@ def robustness(
     (array([0.8, 0.3]), 'outputs that meet 1 inequality')
     """
     center = network.one_input(x)
-    box = (region or Box(0.0, 1.0)).sized(network.input_size)
+    box = Box.of_inputs(region, network.input_size)
     if not 0 <= eps < np.inf:
         raise InvalidInput(f"The radius eps must be at least 0 and finite, found {eps}.")
     if box.violation(center[None])[0] > 0:

@@ -48,12 +48,40 @@ class Box(Region):
 
     def sized(self, n: int) -> Box:
         """The same box for ``n`` inputs; numbers are repeated, arrays must fit."""
-        if self.lower.ndim and self.lower.shape != (n,):
+        if not self.lower.ndim:
+            return Box(np.broadcast_to(self.lower, n), np.broadcast_to(self.upper, n))
+        super().sized(n)
+        return self
+
+    @classmethod
+    def of_inputs(cls, region: Box | None, n: int) -> Box:
+        """What a user says of ``n`` inputs, who may have said nothing: they lie in [0, 1].
+
+        Raises:
+            InvalidInput: it is no box, or one of other inputs.
+
+        >>> Box.of_inputs(None, 2).upper
+        array([1., 1.])
+        """
+        if region is None:
+            return cls(0.0, 1.0).sized(n)
+        if not isinstance(region, Box):
             raise InvalidInput(
-                f"The box bounds {self.lower.size} inputs; the network reads {n}. "
-                "Give one number for all, or one for each."
+                f"Inputs are said to lie in a {type(region).__name__}; expected a Box: say between "
+                "which values each lies."
             )
-        return Box(np.broadcast_to(self.lower, n), np.broadcast_to(self.upper, n))
+        return region.sized(n)
+
+    def checked_center(self, center: object) -> Float[np.ndarray, " n"]:
+        """The centre of a ball that is to be cut with this box, as an array.
+
+        Raises:
+            InvalidInput: it has not one number for each of the box's inputs.
+        """
+        found = np.asarray(center, dtype=float)
+        if found.shape != self.lower.shape:
+            raise InvalidInput(f"The centre has shape {found.shape}, the box {self.lower.shape}.")
+        return found
 
     def intersect(self, other: Box) -> Box:
         """The common part of two boxes."""

@@ -55,9 +55,8 @@ class L0Ball(Region):
     left: float = field(init=False)
 
     def __post_init__(self) -> None:
-        box, center = self.box, self.center
-        if center.shape != box.lower.shape:
-            raise InvalidInput(f"The centre has shape {center.shape}, the box {box.lower.shape}.")
+        box, center = self.box, self.box.checked_center(self.center)
+        object.__setattr__(self, "center", center)
         if np.isnan(center).any():
             raise InvalidInput("The centre of an L0 ball has inputs that are not numbers.")
         if self.weights is not None:

@@ -57,10 +57,7 @@ class L1Ball(Region):
     doubt: float = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.center.shape != self.box.lower.shape:
-            raise InvalidInput(
-                f"The centre has shape {self.center.shape}, the box {self.box.lower.shape}."
-            )
+        object.__setattr__(self, "center", self.box.checked_center(self.center))
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, self.center.size))
         start = self.box.project(self.center[None])[0]

@@ -24,6 +24,9 @@ from dualbound.region.box import Box
 from dualbound.region.region import LinearForm, Region
 from dualbound.region.weights import checked_weights
 
+UNDERFLOW = 1e-300
+"""More than all squares together that are too small for a float."""
+
 STEPS = 60
 """At most so many Newton steps or halvings; a handful is usual."""
 
@@ -58,10 +61,7 @@ class L2Ball(Region):
     doubt: float = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.center.shape != self.box.lower.shape:
-            raise InvalidInput(
-                f"The centre has shape {self.center.shape}, the box {self.box.lower.shape}."
-            )
+        object.__setattr__(self, "center", self.box.checked_center(self.center))
         if self.weights is not None:
             object.__setattr__(self, "weights", checked_weights(self.weights, self.center.size))
         start = self.box.project(self.center[None])[0]
@@ -72,9 +72,9 @@ class L2Ball(Region):
                 f"The L2 ball of radius {self.radius} does not reach the box: it is "
                 f"{np.sqrt(apart)} away."
             )
-        # What the difference below may have lost to rounding.
+        # What the difference below may have lost to rounding, and squares to underflow.
         unit = float(np.finfo(float).eps)
-        doubt = unit * ((np.count_nonzero(away) + 8) * apart + 4 * self.radius**2)
+        doubt = unit * ((np.count_nonzero(away) + 8) * apart + 4 * self.radius**2) + UNDERFLOW
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "left", max(self.radius**2 - apart, 0.0))
         object.__setattr__(self, "doubt", doubt)

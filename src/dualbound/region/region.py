@@ -10,6 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float
 
+from dualbound.errors import InvalidInput
+
 
 @dataclass(frozen=True, eq=False)
 class LinearForm:
@@ -51,6 +53,19 @@ class Region(ABC):
 
     lower: Float[np.ndarray, " n"]
     upper: Float[np.ndarray, " n"]
+
+    def sized(self, n: int) -> Region:
+        """The same region, of ``n`` inputs.
+
+        Raises:
+            InvalidInput: it is one of other inputs.
+        """
+        if self.lower.shape != (n,):
+            raise InvalidInput(
+                f"The {type(self).__name__} is a region of {self.lower.size} inputs; the network "
+                f"reads {n}. Give one number for each."
+            )
+        return self
 
     @abstractmethod
     def maximiser(self, directions: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:

@@ -6,7 +6,7 @@ from dualbound.search.columns import Columns
 from dualbound.search.engine import Engine
 from dualbound.search.incumbent import Incumbent, Progress, check_distance, relative_gap
 from dualbound.search.milp import Milp
-from dualbound.search.named import AS_OPTIONS, engine_named
+from dualbound.search.named import AS_OPTIONS, chosen_engine, engine_named
 from dualbound.search.several import Part, parts_of, search_all
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Progress",
     "automatic",
     "check_distance",
+    "chosen_engine",
     "engine_named",
     "parts_of",
     "relative_gap",

@@ -19,6 +19,22 @@ AS_KEYS = ("{}", 'engine = "{}"')
 """How a study does."""
 
 
+def chosen_engine(engine: str | Engine | None) -> Engine | None:
+    """An engine that may have been said by its name; None leaves the choice to the query.
+
+    Raises:
+        InvalidInput: an unknown name, or something else.
+    """
+    if isinstance(engine, str):
+        return engine_named(engine)
+    if not isinstance(engine, Engine | None):
+        raise InvalidInput(
+            f"An engine is one of {', '.join(ENGINES)}, or one such as Columns(threads=1), found "
+            f"{engine!r}."
+        )
+    return engine
+
+
 def engine_named(
     name: str,
     *,

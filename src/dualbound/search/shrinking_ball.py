@@ -10,18 +10,31 @@ from jaxtyping import Bool, Float
 from dualbound.attacks import polish
 from dualbound.network.patterns import Pattern, pattern_at
 from dualbound.patterns import excluded_on_pattern, is_thin, key_of
-from dualbound.phases import Chain, Room, room_of
+from dualbound.phases import Chain, Room, propagation, room_of
 from dualbound.phases.grid_support import GridSupport
+from dualbound.phases.neighbourhood import around
 from dualbound.phases.relaxation import Support
 from dualbound.phases.tree import PhaseTree
 from dualbound.region import L2
 from dualbound.search.engine import NearestRun
+
+PATIENCE = 30
+"""Nodes of the first tree after which a nearer witness is looked for in neighbourhoods."""
 
 DOUBT = 200
 """Nodes after which a tree whose ball might be too large lets smaller balls go first."""
 
 NOTABLE = 1e-3
 """A witness nearer by this part is worth a new tree, when the old one is young."""
+
+FREE = 24
+"""Neurons whose sign is open in a neighbourhood of a witness."""
+
+FEW = 40
+"""Nodes of its tree, at most."""
+
+FRUITLESS = 4
+"""Neighbourhoods of a witness, one after another, that hold no nearer one, before it is kept."""
 
 GROWTH = 1.5
 """From one ball to the next."""
@@ -66,14 +79,18 @@ class ShrinkingBall(NearestRun):
         """A tree over the ball; where it grows, trees over smaller balls before it goes on.
 
         A ball far larger than it need be takes many times as long, and small ones next to nothing:
-        one of them may hold a better witness, and the others raise the bound. Before them, the
-        attack makes all its effort, which costs more than most trees do.
+        one of them may hold a better witness, and the others raise the bound. Where there is no
+        witness before them, the attack makes all its effort, which costs more than most trees do.
         """
         self.incumbent.enter("search")
-        tree, proved = self._grow(self.radius, threads, DOUBT)
-        if not (proved or self.finished or self.attack is None or self.problem.is_integral):
+        tree, proved = self._grow(self.radius, threads, PATIENCE)
+        if not proved and not self.finished:
+            old = None if self._look_around() else tree
+            tree, proved = self._grow(self.radius, threads, DOUBT, old)
+        unseen = self.incumbent.x is None and not self.problem.is_integral
+        if unseen and self.attack is not None and not proved and not self.finished:
             self.look(self.attack)
-            self.incumbent.enter("search")
+            self._look_around()
         while not proved and not self.finished and not self.incumbent.clock.expired:
             radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
             if radius >= self.radius / GROWTH:
@@ -87,16 +104,58 @@ class ShrinkingBall(NearestRun):
             by = "rounding" if self.problem.is_plain else "the tolerance of a program with integers"
             self.incumbent.note = LEFT_OPEN.format(by)
 
-    def _grow(self, radius: float, threads: int, nodes: float = np.inf) -> tuple[PhaseTree, bool]:
+    def _look_around(self) -> bool:
+        """Go to the nearest witness of a neighbourhood, and on, while there are nearer ones.
+
+        Nothing is proved by it: other signs than those of the neighbourhoods are not looked at.
+
+        Returns:
+            Whether the witness is notably nearer than before.
+        """
+        known = self.incumbent
+        if known.x is None or not self.problem.is_plain:
+            return False
+        known.enter("neighbourhoods")
+        first, rng, fruitless = known.value, np.random.default_rng(0), 0
+        while fruitless < FRUITLESS and not self.finished and not known.clock.expired:
+            before = known.value
+            self._look_near(known.x, rng if fruitless else None)
+            fruitless = 0 if known.value < before * (1 - NOTABLE) else fruitless + 1
+        known.enter("search")
+        return known.value < first * (1 - NOTABLE)
+
+    def _look_near(self, x: Float[np.ndarray, " n"], rng: np.random.Generator | None) -> None:
+        """Look for a nearer witness in one neighbourhood of a point."""
+        room, h = self._room(self.radius), self.chain.hidden
+        low, high = np.full(h, -np.inf), np.full(h, np.inf)
+        work = propagation.workspace(self.chain)
+        if not propagation.propagate(self.chain, room, low, high, -1, work):
+            return
+        low, high = around(self.chain.values(x - self._reference), low, high, FREE, rng)
+
+        def look(move: Float[np.ndarray, " n"]) -> None:
+            if self._is_better(move, sparingly=False):
+                tree.stop()
+
+        clock = self.incumbent.clock
+        tree = PhaseTree(self.chain, room, clock, low=low, high=high, on_point=look)
+        tree.run(FEW)
+        self.incumbent.nodes += tree.nodes
+        self.incumbent.programs += tree.programs
+
+    def _grow(
+        self, radius: float, threads: int, nodes: float = np.inf, tree: PhaseTree | None = None
+    ) -> tuple[PhaseTree, bool]:
         """A tree over a ball, planted anew while it is young and a better witness turns up."""
         while True:
             self._again = False
-            tree = self._tree_over(min(radius, self.radius), threads)
+            tree = tree or self._tree_over(min(radius, self.radius), threads)
             if self.unstable is None:
                 self.unstable = tree.unstable
             proved = self._let_grow(tree, radius, nodes)
             if proved or not self._again or self.incumbent.clock.expired or self.finished:
                 return tree, proved
+            tree = None
 
     def _tree_over(self, radius: float, threads: int) -> PhaseTree:
         return PhaseTree(
@@ -155,28 +214,35 @@ class ShrinkingBall(NearestRun):
         return room_of(self.ball(radius), self._reference)
 
     def _try(self, move: Float[np.ndarray, " n"]) -> None:
-        """An optimum of a relaxation: a witness, or perhaps one on its own pattern."""
-        problem = self.problem
-        x = problem.box.project((self._reference + move)[None])[0]
-        before, better = self.incumbent.value, False
-        reached = float(problem.criterion.slack(problem.network(x))) >= 0
-        if reached and not problem.is_integral and problem.counts(x):
-            better = self.take(x)
-        elif self._polished < POLISHED_FIRST + POLISHED * (self.incumbent.nodes + self._tree.nodes):
-            pattern = pattern_at(problem.network, x)
-            key = key_of(pattern)
-            if key not in self._patterns:
-                self._patterns.add(key)
-                self._polished += 1
-                clock = self.incumbent.clock
-                found = polish(problem, pattern, self.solver, clock, self.incumbent.value)
-                if found is not None and found.distance < self.incumbent.value:
-                    better = self.take(found.x)
-        if better and self._tree.nodes < DOUBT and self.incumbent.value < before * (1 - NOTABLE):
+        """What follows from an optimum of a relaxation of the tree."""
+        before = self.incumbent.value
+        if not self._is_better(move, sparingly=True):
+            return
+        if self._tree.nodes < DOUBT and self.incumbent.value < before * (1 - NOTABLE):
             self._again = True
             self._tree.stop()  # planted anew in the smaller ball, it grows thinner from its root on
-        elif better:
+        else:
             self._tree.shrink(self._room(min(self._limit, self.radius)))
+
+    def _is_better(self, move: Float[np.ndarray, " n"], *, sparingly: bool) -> bool:
+        """Whether an optimum of a relaxation is a better witness, or led to one on its pattern."""
+        problem, known = self.problem, self.incumbent
+        x = problem.box.project((self._reference + move)[None])[0]
+        reached = float(problem.criterion.slack(problem.network(x))) >= 0
+        if reached and not problem.is_integral and problem.counts(x):
+            return self.take(x)
+        if sparingly and self._polished >= POLISHED_FIRST + POLISHED * (
+            known.nodes + self._tree.nodes
+        ):
+            return False
+        pattern = pattern_at(problem.network, x)
+        key = key_of(pattern)
+        if key in self._patterns:
+            return False
+        self._patterns.add(key)
+        self._polished += sparingly
+        found = polish(problem, pattern, self.solver, known.clock, known.value)
+        return found is not None and found.distance < known.value and self.take(found.x)
 
     def _decide(self, active: Bool[np.ndarray, " h"]) -> bool:
         """Whether one whole pattern is listed or excluded; else it may hold a witness."""

@@ -93,7 +93,7 @@ def extreme(
 
     The bound ends up within the gap of the value unless the clock stops the search, or rounding
     leaves it no more to prove. Where a tree has not ended after some nodes, a better point is
-    looked for in neighbourhoods of some (`tighten.neighbourhood`), and later neurons are narrowed
+    looked for in neighbourhoods of some (`phases.neighbourhood`), and later neurons are narrowed
     to where the goal is reached (`phases.narrowing`), as long as that pays; after either, the tree
     is planted anew.
 
@@ -115,8 +115,8 @@ def extreme(
     **Trusts** float64 sums within the slack of `phases.propagation`; solvers with nothing.
     """
     from dualbound.phases.narrowing import Narrowing
+    from dualbound.phases.neighbourhood import climb_by_trees
     from dualbound.phases.tree import PhaseTree
-    from dualbound.tighten.neighbourhood import climb_by_trees
 
     if not network.activations:
         return _linear(network, region, bounds, direction)

@@ -9,10 +9,9 @@ from brute_force import Tiny, greatest_output, random_tiny
 from dualbound import Box, L1Ball, Network
 from dualbound.bounds import crown
 from dualbound.limits import Clock, Limits
-from dualbound.phases import chain_of, reference_of, room_of
+from dualbound.phases import chain_of, neighbourhood, reference_of, room_of
+from dualbound.phases.neighbourhood import climb_by_trees
 from dualbound.region import Region
-from dualbound.tighten import neighbourhood as module
-from dualbound.tighten.neighbourhood import climb_by_trees
 
 
 def reached(
@@ -45,7 +44,7 @@ def reached(
 def test_with_every_neuron_free_the_best_point_is_found(seed: int) -> None:
     rng = np.random.default_rng(seed)
     tiny = random_tiny(rng)
-    if sum(len(bias) for bias in tiny.biases) > module.FREE:
+    if sum(len(bias) for bias in tiny.biases) > neighbourhood.FREE:
         pytest.skip("more neurons than are free in a neighbourhood")
     low, high = -np.ones(tiny.inputs), np.ones(tiny.inputs)
     direction = rng.normal(size=tiny.outputs)
@@ -60,7 +59,7 @@ def test_with_every_neuron_free_the_best_point_is_found(seed: int) -> None:
 def test_with_few_free_it_is_never_worse_and_never_too_good(
     seed: int, kind: str, free: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FREE", free)
+    monkeypatch.setattr(neighbourhood, "FREE", free)
     rng = np.random.default_rng(seed)
     tiny = random_tiny(rng)
     low, high = -np.ones(tiny.inputs), np.ones(tiny.inputs)
