@@ -199,7 +199,7 @@ def test_refusals() -> None:
     net = TestCheck.net
     with pytest.raises(InvalidInput, match="Unknown method 'magic'; known are interval"):
         bounds(net, Box([-1.0], [1.0]), method="magic")
-    with pytest.raises(InvalidInput, match="region has 2 inputs; the network reads 1"):
+    with pytest.raises(InvalidInput, match="region of 2 inputs; the network reads 1"):
         bounds(net, Box([-1.0, 0.0], [1.0, 1.0]))
     with pytest.raises(InvalidInput, match="at least 1 worker, found 0"):
         bounds(net, Box([-1.0], [1.0]), method="crown", workers=0)
