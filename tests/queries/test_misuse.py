@@ -42,7 +42,7 @@ ANY: dict[str, Callable[[], object]] = {
         NET, X, Targeted(1), engine=3
     ),
     "expected a Box": lambda: nearest(NET, X, Targeted(1), region=L1Ball(np.zeros(2), 1.0, BOX)),
-    "found a tuple": lambda: X and Box.of_inputs((0, 1), 2),
+    "said to lie in a tuple": lambda: Box.of_inputs((0, 1), 2),
     "There is no neuron 0.5": lambda: activate(NET, Neuron(1, 0.5)),
     "a region of 3 inputs; the network reads 2": lambda: dualbound.bounds(NET, Box([0] * 3, 1)),
 }
@@ -57,7 +57,7 @@ def test_it_is_said(said: str) -> None:
 
 def test_names_and_lists_will_do() -> None:
     answer = nearest(NET, X, Targeted(np.int64(1), margin=0.1), engine="columns")
-    assert (answer.provenance.engine, answer.status.name) == ("columns", "OPTIMAL")
+    assert (answer.stats.engine, answer.status.name) == ("columns", "OPTIMAL")
     assert activate(NET, Neuron("logits", 0), engine="milp").value == pytest.approx(1.0)
     assert dualbound.bounds(NET, Box(0, 1)).upper[NET.output].tolist() == pytest.approx([1, 1])
     of_list = dualbound.bounds(NET, L2Ball([0, 0], 0.5, BOX)).upper[NET.output]

@@ -591,7 +591,7 @@ class TestRefusals:
             Box([0.0, 0.0], [1.0, 1.0, 1.0])
 
     def test_a_box_of_another_size(self) -> None:
-        with pytest.raises(InvalidInput, match="bounds 2 inputs; the network reads 3"):
+        with pytest.raises(InvalidInput, match="region of 2 inputs; the network reads 3"):
             Box([0.0, 0.0], [1.0, 1.0]).sized(3)
 
     def test_two_boxes_that_do_not_meet(self) -> None:

@@ -74,7 +74,8 @@ class L2Ball(Region):
             )
         # What the difference below may have lost to rounding, and squares to underflow.
         unit = float(np.finfo(float).eps)
-        doubt = unit * ((np.count_nonzero(away) + 8) * apart + 4 * self.radius**2) + UNDERFLOW
+        doubt = unit * ((np.count_nonzero(away) + 8) * apart + 4 * self.radius**2)
+        doubt += UNDERFLOW if self.radius > 0 else 0.0
         object.__setattr__(self, "start", start)
         object.__setattr__(self, "left", max(self.radius**2 - apart, 0.0))
         object.__setattr__(self, "doubt", doubt)
