@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from brute_force import random_case
-from dualbound import Box, Network, Targeted
+from dualbound import Box, Columns, Limits, Network, Targeted, load, load_image, nearest
 from dualbound.attacks import Linearised
 from dualbound.limits import Clock
 from dualbound.patterns import NearestProblem
@@ -74,3 +74,25 @@ def test_without_a_witness_there_is_no_neighbourhood() -> None:
     incumbent = Incumbent(Clock(), None)
     assert not ShrinkingBall(problem, incumbent, 1e-4, Highs(), None, chain)._look_around()
     assert (incumbent.x, incumbent.nodes) == (None, 0)
+
+
+def test_after_an_attack_in_vain_the_tree_is_told_as_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dualbound.search import shrinking_ball
+
+    monkeypatch.setattr(shrinking_ball, "PATIENCE", 1)
+    monkeypatch.setattr(shrinking_ball, "DOUBT", 1)
+    monkeypatch.setattr(shrinking_ball.ShrinkingBall, "_is_better", lambda *_, **__: False)
+    monkeypatch.setattr(Linearised, "__call__", lambda *_: None)
+    heard: list[str] = []
+    nearest(
+        load("dnn2"),
+        load_image("sample:0").pixels,
+        Targeted(2, ratio=1.2),
+        engine=Columns(threads=1),
+        limits=Limits(3),
+        on_progress=lambda now: heard.append(now.phase),
+    )
+    assert heard.count("attack") >= 2
+    assert "search" in heard[len(heard) - heard[::-1].index("attack") :]

@@ -79,8 +79,9 @@ class ShrinkingBall(NearestRun):
         """A tree over the ball; where it grows, trees over smaller balls before it goes on.
 
         A ball far larger than it need be takes many times as long, and small ones next to nothing:
-        one of them may hold a better witness, and the others raise the bound. Where there is no
-        witness before them, the attack makes all its effort, which costs more than most trees do.
+        one of them may hold a better witness, and the others raise the bound. Before them, the
+        attack makes all its effort where there is no witness and no integer; it costs more than
+        most trees do.
         """
         self.incumbent.enter("search")
         tree, proved = self._grow(self.radius, threads, PATIENCE)
@@ -90,6 +91,7 @@ class ShrinkingBall(NearestRun):
         unseen = self.incumbent.x is None and not self.problem.is_integral
         if unseen and self.attack is not None and not proved and not self.finished:
             self.look(self.attack)
+            self.incumbent.enter("search")
             self._look_around()
         while not proved and not self.finished and not self.incumbent.clock.expired:
             radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
@@ -99,7 +101,8 @@ class ShrinkingBall(NearestRun):
                 break
         if not proved and not self.finished:
             tree.shrink(self._room(self.radius))
-            proved = self._let_grow(tree, self.radius) or self._retreat(tree)
+            tree, proved = self._grow(self.radius, threads, tree=tree)
+            proved = proved or self._retreat(tree)
         if not proved and not self.finished and not self.incumbent.clock.expired:
             by = "rounding" if self.problem.is_plain else "the tolerance of a program with integers"
             self.incumbent.note = LEFT_OPEN.format(by)
