@@ -34,7 +34,7 @@ ANY: dict[str, Callable[[], object]] = {
     "A label is a whole number, found 1.5": lambda: Targeted(1.5),
     "A label is a whole number, found True": lambda: Targeted(True),
     "A label is a whole number, found '0'": lambda: OneOf("01"),
-    "Several labels are expected, found 1": lambda: OneOf(1),
+    "OneOf takes several labels, found 1; for one there is Targeted": lambda: OneOf(1),
     "The input is no array of numbers": lambda: nearest(NET, "abc", Targeted(1)),
     "Limits are Limits(seconds), found 5": lambda: nearest(NET, X, Targeted(1), limits=5),
     "Unknown engine 'cplex'": lambda: nearest(NET, X, Targeted(1), engine="cplex"),

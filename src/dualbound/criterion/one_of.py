@@ -38,7 +38,9 @@ class OneOf(Union):
 
     def __post_init__(self) -> None:
         if isinstance(self.labels, int):
-            raise InvalidCriterion(f"Several labels are expected, found {self.labels}: Targeted.")
+            raise InvalidCriterion(
+                f"OneOf takes several labels, found {self.labels}; for one there is Targeted."
+            )
         object.__setattr__(self, "labels", tuple(self.labels))
         if not self.labels:
             raise InvalidCriterion("Name at least one label that the network may answer.")
