@@ -142,7 +142,7 @@ class TestRefusals:
                 {"loss": "squared", "engine": Milp(solver=Highs())},
                 "highs cannot do quadratic objectives; use scip",
             ),
-            (0, {"region": Box([0], [1])}, "bounds 1 inputs; the network reads 2"),
+            (0, {"region": Box([0], [1])}, "is a region of 1 inputs; the network reads 2"),
         ],
     )
     def test_say_what_is_wrong(self, label: int, options: dict, message: str) -> None:
