@@ -66,7 +66,7 @@ class TestRefusals:
             ({"neurons": {LOGIT: np.nan}}, "coefficient of logit 0 is nan"),
             ({"neurons": LOGIT, "inputs": [1.0]}, "shape"),
             ({"neurons": LOGIT, "gap": 1.0}, "gap must be at least 0"),
-            ({"neurons": LOGIT, "region": Box([0], [1])}, "bounds 1 inputs; the network reads 3"),
+            ({"neurons": LOGIT, "region": Box([0], [1])}, "is a region of 1 inputs"),
             ({"phases": [Neuron(1, 0)], "engine": Columns()}, "columns cannot do this: phases"),
             (
                 {"neurons": LOGIT, "region": BALL, "engine": Milp()},
