@@ -22,7 +22,7 @@ PATIENCE = 30
 """Nodes of the first tree after which a nearer witness is looked for in neighbourhoods."""
 
 DOUBT = 200
-"""Nodes after which a tree whose ball might be too large lets smaller balls go first."""
+"""Nodes after which a tree is no longer young, and one without a witness waits for an attack."""
 
 NOTABLE = 1e-3
 """A witness nearer by this part is worth a new tree, when the old one is young."""
@@ -36,8 +36,17 @@ FEW = 40
 FRUITLESS = 4
 """Neighbourhoods of a witness, one after another, that hold no nearer one, before it is kept."""
 
-GROWTH = 1.5
-"""From one ball to the next."""
+POWER = 10.0
+"""Of the radius of a ball that the effort seems to grow with, while nothing is known of it."""
+
+LEAST_POWER = 4.0
+"""However slowly the effort seems to grow."""
+
+SMALL = 10
+"""Programs of a ball, for every neuron, that are too few to tell from what larger ones need."""
+
+DEARER = 16.0
+"""How many times as many programs as the last ball the next one may need."""
 
 POLISHED = 0.1
 """For every node, how many optima of relaxations that are no witnesses yet may be polished."""
@@ -84,28 +93,54 @@ class ShrinkingBall(NearestRun):
         most trees do.
         """
         self.incumbent.enter("search")
-        tree, proved = self._grow(self.radius, threads, PATIENCE)
-        if not proved and not self.finished:
-            old = None if self._look_around() else tree
-            tree, proved = self._grow(self.radius, threads, DOUBT, old)
-        unseen = self.incumbent.x is None and not self.problem.is_integral
-        if unseen and self.attack is not None and not proved and not self.finished:
-            self.look(self.attack)
-            self.incumbent.enter("search")
+        tree, _ = self._grow(self.radius, threads, PATIENCE)
+        if self.attack is not None and self._unseen and not self._over:
+            tree, _ = self._grow(self.radius, threads, DOUBT, tree)
+            if self._unseen and not self._over:
+                self.look(self.attack)
+                self.incumbent.enter("search")
+        grown = self.radius
+        if not self._over:
             self._look_around()
-        while not proved and not self.finished and not self.incumbent.clock.expired:
-            radius = GROWTH * max(self.incumbent.bound, self.furthest / 1024)
-            if radius >= self.radius / GROWTH:
-                break
-            if not self._grow(radius, threads)[1]:
-                break
-        if not proved and not self.finished:
+            self._exclude_smaller_balls(threads)
+        if self._over:
+            return
+        anew = self.radius < grown * (1 - NOTABLE)
+        if self.radius < grown and not anew:
             tree.shrink(self._room(self.radius))
-            tree, proved = self._grow(self.radius, threads, tree=tree)
-            proved = proved or self._retreat(tree)
-        if not proved and not self.finished and not self.incumbent.clock.expired:
+        tree, proved = self._grow(self.radius, threads, tree=None if anew else tree)
+        proved = proved or self._retreat(tree)
+        if not proved and not self._over:
             by = "rounding" if self.problem.is_plain else "the tolerance of a program with integers"
             self.incumbent.note = LEFT_OPEN.format(by)
+
+    @property
+    def _over(self) -> bool:
+        return self.finished or self.incumbent.clock.expired
+
+    @property
+    def _unseen(self) -> bool:
+        """Whether there is no witness, and none of the integers that attacks know little of."""
+        return self.incumbent.x is None and not self.problem.is_integral
+
+    def _exclude_smaller_balls(self, threads: int) -> None:
+        """Raise the bound by balls of which each needs several times the effort of the last.
+
+        The effort grows about as a power of the radius, which the last two balls tell. So all of
+        them together take a part only of what the largest takes, and where time runs out, the
+        bound is near what can be proved in that time.
+        """
+        efforts: list[tuple[float, int]] = []
+        while not self._over:
+            known, power = max(self.incumbent.bound, self.furthest / 1024), POWER
+            if len(efforts) > 1 and efforts[-1][1] >= SMALL * self.chain.hidden:
+                (before, few), (last, many) = efforts[-2:]
+                power = max(np.log(many / max(few, 1)) / np.log(last / before), LEAST_POWER)
+            step = float(DEARER ** (1 / power))
+            radius, programs = known * step, self.incumbent.programs
+            if radius * step**0.5 >= self.radius or not self._grow(radius, threads)[1]:
+                return
+            efforts.append((radius, self.incumbent.programs - programs))
 
     def _look_around(self) -> bool:
         """Go to the nearest witness of a neighbourhood, and on, while there are nearer ones.
