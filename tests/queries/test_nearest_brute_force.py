@@ -117,6 +117,18 @@ def test_neighbourhoods_of_witnesses_prove_nothing(
     assert_true(case, truth, asked(case, Columns(threads=1)))
 
 
+@pytest.mark.parametrize("dearer", [2.0, 1e6])
+@pytest.mark.parametrize("seed", range(1070, 1100))
+def test_many_smaller_balls_prove_no_more_than_is_true(
+    seed: int, dearer: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dualbound.search.shrinking_ball.PATIENCE", 0)
+    monkeypatch.setattr("dualbound.search.shrinking_ball.SMALL", 0)
+    monkeypatch.setattr("dualbound.search.shrinking_ball.DEARER", dearer)
+    case, truth = known(seed)
+    assert_true(case, truth, asked(case, Columns(threads=1)))
+
+
 @pytest.mark.parametrize("seed", range(2000, 2015))
 def test_the_default_gap_is_closed_without_a_limit(seed: int) -> None:
     case, truth = known(seed)

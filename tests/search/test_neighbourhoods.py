@@ -54,9 +54,9 @@ def test_from_a_bad_witness_the_nearest_of_all_is_found(seed: int) -> None:
     assert chain is not None
     first = incumbent.value
     run = ShrinkingBall(problem, incumbent, 1e-4, Highs(), Linearised(), chain)
-    notably = run._look_around()
+    run._look_around()
     assert truth - 1e-9 <= incumbent.value <= truth * (1 + NOTABLE) + 1e-6
-    assert notably == (incumbent.value < first * (1 - NOTABLE))
+    assert incumbent.value <= first
     assert problem.reached(incumbent.x)
     assert incumbent.bound == 0.0  # nothing is proved
 
@@ -72,7 +72,7 @@ def test_without_a_witness_there_is_no_neighbourhood() -> None:
     chain = chain_of(problem.network, problem.box, reference, rows, sides)
     assert chain is not None
     incumbent = Incumbent(Clock(), None)
-    assert not ShrinkingBall(problem, incumbent, 1e-4, Highs(), None, chain)._look_around()
+    ShrinkingBall(problem, incumbent, 1e-4, Highs(), None, chain)._look_around()
     assert (incumbent.x, incumbent.nodes) == (None, 0)
 
 

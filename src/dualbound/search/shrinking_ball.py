@@ -39,8 +39,8 @@ FRUITLESS = 4
 POWER = 10.0
 """Of the radius of a ball that the effort seems to grow with, while nothing is known of it."""
 
-LEAST_POWER = 4.0
-"""However slowly the effort seems to grow."""
+POWERS = 4.0, 40.0
+"""Between these it is, whatever the last balls say."""
 
 SMALL = 10
 """Programs of a ball, for every neuron, that are too few to tell from what larger ones need."""
@@ -135,32 +135,28 @@ class ShrinkingBall(NearestRun):
             known, power = max(self.incumbent.bound, self.furthest / 1024), POWER
             if len(efforts) > 1 and efforts[-1][1] >= SMALL * self.chain.hidden:
                 (before, few), (last, many) = efforts[-2:]
-                power = max(np.log(many / max(few, 1)) / np.log(last / before), LEAST_POWER)
+                power = np.clip(np.log(many / few) / np.log(last / before), *POWERS)
             step = float(DEARER ** (1 / power))
             radius, programs = known * step, self.incumbent.programs
             if radius * step**0.5 >= self.radius or not self._grow(radius, threads)[1]:
                 return
-            efforts.append((radius, self.incumbent.programs - programs))
+            efforts.append((radius, max(1, self.incumbent.programs - programs)))
 
-    def _look_around(self) -> bool:
+    def _look_around(self) -> None:
         """Go to the nearest witness of a neighbourhood, and on, while there are nearer ones.
 
         Nothing is proved by it: other signs than those of the neighbourhoods are not looked at.
-
-        Returns:
-            Whether the witness is notably nearer than before.
         """
         known = self.incumbent
         if known.x is None or not self.problem.is_plain:
-            return False
+            return
         known.enter("neighbourhoods")
-        first, rng, fruitless = known.value, np.random.default_rng(0), 0
+        rng, fruitless = np.random.default_rng(0), 0
         while fruitless < FRUITLESS and not self.finished and not known.clock.expired:
             before = known.value
             self._look_near(known.x, rng if fruitless else None)
             fruitless = 0 if known.value < before * (1 - NOTABLE) else fruitless + 1
         known.enter("search")
-        return known.value < first * (1 - NOTABLE)
 
     def _look_near(self, x: Float[np.ndarray, " n"], rng: np.random.Generator | None) -> None:
         """Look for a nearer witness in one neighbourhood of a point."""
