@@ -34,8 +34,8 @@ def test_they_grow_and_raise_the_bound(
 ) -> None:
     monkeypatch.setattr("dualbound.search.shrinking_ball.PATIENCE", 1)
     monkeypatch.setattr("dualbound.search.shrinking_ball.DEARER", dearer)
-    network, image = load("dnn4"), load_image("sample:10").pixels
-    answer = nearest(network, image, Targeted(5, ratio=1.2), engine=Columns(threads=1))
+    network, image = load("dnn2"), load_image("sample:0").pixels
+    answer = nearest(network, image, Targeted(2, ratio=1.2), engine=Columns(threads=1))
     assert answer.status is Status.OPTIMAL
     first, *balls, last = grown
     assert not first[2]
@@ -50,6 +50,38 @@ def test_they_grow_and_raise_the_bound(
         assert len(balls) > 5
     if dearer == 1e9:
         assert len(balls) <= 1
+
+
+def test_after_the_attack_has_found_a_witness_the_tree_is_planted_in_its_ball(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dualbound.search.engine import NearestRun
+    from dualbound.search.shrinking_ball import ShrinkingBall
+
+    monkeypatch.setattr("dualbound.search.shrinking_ball.PATIENCE", 1)
+    monkeypatch.setattr("dualbound.search.shrinking_ball.DOUBT", 1)
+    monkeypatch.setattr(NearestRun, "start", lambda self, **_: None)
+    monkeypatch.setattr(ShrinkingBall, "_exclude_smaller_balls", lambda *_: None)
+    better, grow = ShrinkingBall._is_better, ShrinkingBall._grow
+    rooms = []
+
+    def blind(self: ShrinkingBall, move: Any, *, sparingly: bool) -> bool:
+        """Sees no witness before the attack."""
+        return self.incumbent.x is not None and better(self, move, sparingly=sparingly)
+
+    def listening(self: ShrinkingBall, *others: Any, **more: Any) -> Any:
+        found = grow(self, *others, **more)
+        rooms.append(found[0].room.budget)
+        return found
+
+    monkeypatch.setattr(ShrinkingBall, "_is_better", blind)
+    monkeypatch.setattr(ShrinkingBall, "_grow", listening)
+    network, image = load("dnn2"), load_image("sample:0").pixels
+    answer = nearest(network, image, Targeted(2, ratio=1.2), engine=Columns(threads=1))
+    assert answer.status is Status.OPTIMAL
+    assert answer.value == pytest.approx(6.301488, abs=1e-4)
+    assert rooms[0] > 100  # the whole box
+    assert rooms[-1] < 7
 
 
 def test_without_a_witness_they_come_all_the_same(

@@ -94,12 +94,12 @@ class ShrinkingBall(NearestRun):
         """
         self.incumbent.enter("search")
         tree, _ = self._grow(self.radius, threads, PATIENCE)
-        if self.attack is not None and self._unseen and not self._over:
+        if self.attack is not None and self._unseen:
             tree, _ = self._grow(self.radius, threads, DOUBT, tree)
-            if self._unseen and not self._over:
-                self.look(self.attack)
-                self.incumbent.enter("search")
         grown = self.radius
+        if self.attack is not None and self._unseen:
+            self.look(self.attack)
+            self.incumbent.enter("search")
         if not self._over:
             self._look_around()
             self._exclude_smaller_balls(threads)
@@ -120,8 +120,8 @@ class ShrinkingBall(NearestRun):
 
     @property
     def _unseen(self) -> bool:
-        """Whether there is no witness, and none of the integers that attacks know little of."""
-        return self.incumbent.x is None and not self.problem.is_integral
+        """Whether a witness is still to be found; of integers, attacks know little."""
+        return self.incumbent.x is None and not self.problem.is_integral and not self._over
 
     def _exclude_smaller_balls(self, threads: int) -> None:
         """Raise the bound by balls of which each needs several times the effort of the last.
