@@ -82,6 +82,7 @@ class ShrinkingBall(NearestRun):
         self._polished = 0
         self._again = False
         self._told = 0.0
+        self._known = 0.0  # the bound, but for what is proved only because it is time to tell of it
         self._grid = self._grid_support()
 
     def prove(self, threads: int) -> None:
@@ -93,6 +94,7 @@ class ShrinkingBall(NearestRun):
         most trees do.
         """
         self.incumbent.enter("search")
+        self._known = self.incumbent.bound
         tree, _ = self._grow(self.radius, threads, PATIENCE)
         if self.attack is not None and self._unseen:
             tree, _ = self._grow(self.radius, threads, DOUBT, tree)
@@ -132,7 +134,7 @@ class ShrinkingBall(NearestRun):
         """
         efforts: list[tuple[float, int]] = []
         while not self._over:
-            known, power = max(self.incumbent.bound, self.furthest / 1024), POWER
+            known, power = max(self._known, self.furthest / 1024), POWER
             if len(efforts) > 1 and efforts[-1][1] >= SMALL * self.chain.hidden:
                 (before, few), (last, many) = efforts[-2:]
                 power = np.clip(np.log(many / few) / np.log(last / before), *POWERS)
@@ -222,8 +224,9 @@ class ShrinkingBall(NearestRun):
         proved = tree.run(nodes)
         if proved:
             self.excluded(min(radius, self.radius))
+            self._known = self.incumbent.bound
         else:
-            self._raise(steps=20)
+            self._known = self._raise(self._known, steps=20)
         self.incumbent.nodes += tree.nodes - self._counted
         self.incumbent.programs += tree.programs - programs
         return proved
@@ -308,19 +311,20 @@ class ShrinkingBall(NearestRun):
 
     def _tell(self) -> None:
         if self.incumbent.clock.seconds > self._told + 1.0:
-            self._raise(steps=2)
+            self._raise(self.incumbent.bound, steps=2)
             self._told = self.incumbent.clock.seconds
         self.incumbent.report(extra_nodes=self._tree.nodes - self._counted)
 
-    def _raise(self, steps: int) -> None:
-        """Bisect for a radius that what the tree has proved so far excludes."""
-        low, high = self.incumbent.bound, min(self._limit, self.radius)
+    def _raise(self, low: float, steps: int) -> float:
+        """Bisect for a radius that what the tree has proved so far excludes, from one that is."""
+        high = min(self._limit, self.radius)
         for _ in range(steps):
             if not high > low * (1 + 1e-9):
-                return
+                break
             middle = (low + high) / 2
             if self._tree.excludes(self._room(middle)):
                 self.excluded(middle)
-                low = max(middle, self.incumbent.bound)
+                low = self.problem.beyond(middle)
             else:
                 high = middle
+        return low
