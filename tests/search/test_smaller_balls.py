@@ -12,14 +12,14 @@ from dualbound import Columns, Status, Targeted, load, load_image, nearest
 
 @pytest.fixture(name="grown")
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float, bool]]:
-    """Of every tree: its radius, the bound before it, and whether it proved its ball empty."""
+    """Of every tree: its radius, what is known before it, and whether it proved its ball empty."""
     from dualbound.search.shrinking_ball import ShrinkingBall
 
     heard = []
     grow = ShrinkingBall._grow
 
     def listening(self: ShrinkingBall, radius: float, *others: Any, **more: Any) -> Any:
-        before = self.incumbent.bound
+        before = self._known
         found = grow(self, radius, *others, **more)
         heard.append((radius, before, found[1]))
         return found
